@@ -1,0 +1,70 @@
+#pragma once
+
+/// The Database port on SQLite (system library, 3.40 or newer): WAL, one writer connection, a pool of readers.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "loam/ports/database.hpp"
+
+namespace loam {
+
+enum class Durability : std::uint8_t {
+  full,    ///< a commit that returned survives a power cut: one file sync each
+  normal,  ///< survives a crash of the process; a power cut may undo the last commits, never tear one
+};
+
+/// Serializes write transactions and checkpoints with other processes. acquire() is called before a write transaction begins and
+/// the returned lease is dropped after it ended and after the checkpoint that may follow.
+class WriteGate {
+ public:
+  class Lease {
+   public:
+    virtual ~Lease() = default;
+  };
+  virtual ~WriteGate() = default;
+  /// unavailable, naming the holder, when it cannot be had before the deadline.
+  virtual Result<std::unique_ptr<Lease>> acquire(const Context& context) = 0;
+};
+
+struct SqliteOptions {
+  std::string path;                    ///< of the file; its directory exists
+  bool read_only = false;              ///< nothing is created or written; failed_precondition for what writes
+  bool create = true;                  ///< make the file when it is not there; else not_found
+  Durability durability = Durability::full;
+  PoolOptions readers = {.connections_min = 1, .connections_max = 8};
+  std::int64_t write_timeout_ms = 30'000;     ///< how long a writer waits for the others
+  std::int64_t checkpoint_pages = 4'000;      ///< WAL pages (4 KiB) after which a commit is followed by a checkpoint
+  std::int64_t cache_kib = 16'384;            ///< page cache of each connection
+  std::shared_ptr<WriteGate> gate = nullptr;  ///< null: threads of this process only
+  std::string vfs = {};                       ///< a registered VFS by name; empty: the system's
+};
+
+/// Opens or creates a database. *the Database is thread-safe*
+/// not_found; failed_precondition when the file is not an SQLite database or the library is older than 3.40 (the file is
+/// untouched); permission_denied; unavailable.
+Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options);
+
+/// A database that lives in memory as long as the returned object; the same behaviour, nothing on disk.
+Result<std::unique_ptr<Database>> sqlite_in_memory();
+
+/// What only an SQLite database can do; for the store. `db` came from open_sqlite().
+namespace sqlite {
+
+/// Copies a consistent state of the database to a new file while others read and write. already_exists when the file is there.
+Result<void> copy_to(Database& db, const std::string& path, const Context& context = {});
+/// Lines of PRAGMA integrity_check and foreign_key_check; empty when all is well.
+Result<std::vector<std::string>> integrity_problems(Database& db, const Context& context = {});
+/// Gives free pages back to the file system and truncates the WAL.
+Result<void> compact(Database& db, const Context& context = {});
+/// Moves the WAL into the database file as far as readers allow, under the gate.
+Result<void> checkpoint(Database& db, const Context& context = {});
+std::string library_version();
+
+}  // namespace sqlite
+
+const SqlDialect& sqlite_dialect();
+
+}  // namespace loam

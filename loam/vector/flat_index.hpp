@@ -1,0 +1,66 @@
+#pragma once
+
+/// Exact nearest neighbours by scanning every vector with SIMD (Highway, chosen at run time) on several threads.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "loam/core/context.hpp"
+#include "loam/core/result.hpp"
+
+namespace loam::vector {
+
+enum class Distance : std::uint8_t { cosine, euclidean, inner_product, manhattan };
+
+struct Neighbour {
+  std::int64_t id = 0;
+  float distance = 0;  ///< cosine 1 - cos (a zero vector is at 1), euclidean sqrt, inner product -dot, manhattan sum; never NaN
+};
+
+struct FlatSearchOptions {
+  std::size_t k = 10;
+  /// Only these ids, ascending; absent: all.
+  std::optional<std::span<const std::int64_t>> only_ids = {};
+  std::size_t threads = 1;
+};
+
+struct FlatSearchResult {
+  std::vector<Neighbour> neighbours;    ///< by (distance, id) ascending: min(k, vectors allowed) of them
+  std::int64_t distances_computed = 0;
+};
+
+/// Vectors by id in memory: 4 * dimension bytes each and about 24 more. put() and erase() need external synchronization
+/// against everything; const methods are thread-safe among themselves.
+class FlatIndex {
+ public:
+  FlatIndex(std::size_t dimension, Distance distance);
+  ~FlatIndex();
+  FlatIndex(FlatIndex&&) noexcept;
+  FlatIndex& operator=(FlatIndex&&) noexcept;
+
+  /// Inserts or replaces. invalid_argument for a wrong dimension, NaN or infinity; nothing is changed then.
+  Result<void> put(std::int64_t id, std::span<const float> values);
+  /// False when it was not there. The slot is used again.
+  bool erase(std::int64_t id);
+  void clear();
+
+  /// cancelled or deadline_exceeded between blocks; invalid_argument as put().
+  Result<FlatSearchResult> search(std::span<const float> query, const FlatSearchOptions& options, const Context& context = {}) const;
+
+  std::size_t size() const noexcept;
+  std::size_t dimension() const noexcept;
+  bool contains(std::int64_t id) const;
+  /// Null when absent. For cosine the stored vector has been normalized.
+  const float* find(std::int64_t id) const;
+  std::size_t bytes() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace loam::vector
