@@ -183,6 +183,9 @@ struct DatabaseCapabilities {
   bool enforces_read_only_query = true;
   bool full_text_bm25 = false;         ///< text scores are BM25; else the backend's own rank
   bool listens = false;
+  bool persistent = true;              ///< survives the process
+  bool durable = true;                 ///< a commit that returned survives a power cut
+  bool shared = true;                  ///< other processes can open the same data
   Isolation default_isolation = Isolation::serializable;
 };
 

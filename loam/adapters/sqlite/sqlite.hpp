@@ -8,13 +8,9 @@
 #include <string>
 
 #include "loam/ports/database.hpp"
+#include "loam/ports/durability.hpp"
 
 namespace loam {
-
-enum class Durability : std::uint8_t {
-  full,    ///< a commit that returned survives a power cut: one file sync each
-  normal,  ///< survives a crash of the process; a power cut may undo the last commits, never tear one
-};
 
 /// Serializes write transactions and checkpoints with other processes. acquire() is called before a write transaction begins and
 /// the returned lease is dropped after it ended and after the checkpoint that may follow.
