@@ -8,6 +8,7 @@ add_library(loam_build_flags INTERFACE)
 target_compile_options(loam_build_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
   $<$<BOOL:${LOAM_WERROR}>:-Werror>)
+target_compile_definitions(loam_build_flags INTERFACE $<$<BOOL:${LOAM_KILL_POINTS}>:LOAM_KILL_POINTS>)
 if(LOAM_SANITIZE)
   target_compile_options(loam_build_flags INTERFACE -fsanitize=${LOAM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(loam_build_flags INTERFACE -fsanitize=${LOAM_SANITIZE})
