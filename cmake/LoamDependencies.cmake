@@ -2,6 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(PkgConfig REQUIRED)
+find_path(LOAM_XXHASH_INCLUDE xxhash.h REQUIRED)
 find_path(LOAM_NLOHMANN_INCLUDE nlohmann/json.hpp REQUIRED)
 pkg_check_modules(LOAM_FMT REQUIRED IMPORTED_TARGET fmt)
 pkg_check_modules(LOAM_SPDLOG REQUIRED IMPORTED_TARGET spdlog)

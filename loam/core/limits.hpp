@@ -11,6 +11,9 @@ namespace loam::limits {
 inline constexpr std::size_t key_bytes_max = 1024;                    ///< KV key; LMDB is opened with room for it
 inline constexpr std::size_t value_bytes_max = 64u << 20;             ///< KV value, one string or bytes column
 inline constexpr std::size_t namespace_bytes_max = 256;
+inline constexpr std::int64_t ttl_ms_max = 1000LL * 365 * 86'400'000;   ///< 1000 years, so that no expiry overflows
+inline constexpr std::size_t kv_page_bytes_max = 64u << 20;           ///< keys and values after which a page of a list is full
+inline constexpr std::size_t kv_answer_bytes_max = 256u << 20;        ///< values of one get_many
 inline constexpr std::size_t batch_count_max = 100'000;               ///< rows or keys of one call
 inline constexpr std::size_t page_count_max = 100'000;                ///< rows of one page of a list
 inline constexpr std::size_t identifier_bytes_max = 63;               ///< table, column and index names (PostgreSQL's own)

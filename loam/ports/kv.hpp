@@ -10,7 +10,8 @@
 ///  K1 Keys are 1 to 1024 bytes, values 0 to 64 MiB; both hold any bytes, NUL included, and come back the same.
 ///  K2 Each call is atomic, batches included: all keys of a set_many or delete_many, or none.
 ///  K3 A call that returned is seen by every later call of any thread (and process, where processes share the data).
-///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once; a page that is cut says where to go on.
+///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once; a page that is cut says where to go on,
+///     and is cut at `limit` entries or after 64 MiB of keys and values (never before its first entry), whichever comes first.
 ///     Entries that stay during the walk are listed; those that come or go meanwhile may or may not be.
 ///  K5 An entry whose time has come is absent from every answer from that microsecond on, swept or not.
 ///  K6 compare_and_set compares and writes as one step, whoever else writes.
@@ -23,10 +24,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "loam/core/context.hpp"
 #include "loam/core/health.hpp"
+#include "loam/core/limits.hpp"
 #include "loam/core/result.hpp"
 #include "loam/core/time.hpp"
 
@@ -34,7 +37,7 @@ namespace loam {
 
 struct KvSetOptions {
   /// From now on; the entry is gone when it has passed. Absent: kept for ever, and a former TTL of the key is dropped.
-  /// 0 or less is invalid_argument.
+  /// Less than 1 or more than 1000 years is invalid_argument.
   std::optional<std::int64_t> ttl_ms;
 };
 
@@ -53,13 +56,13 @@ struct KvEntry {
 struct KvListOptions {
   std::string_view prefix = {};
   std::size_t limit = 1000;        ///< 1 to 100,000 entries in the page
-  std::string_view cursor = {};    ///< KvPage::next_cursor of the page before; empty: from the start
+  std::string_view cursor = {};    ///< KvPage::next_cursor of the page before, with the same prefix; empty: from the start
   bool keys_only = false;          ///< leave the values empty and unread
 };
 
 struct KvPage {
   std::vector<KvEntry> entries;
-  std::optional<std::string> next_cursor;  ///< absent at the end
+  std::optional<std::string> next_cursor;  ///< printable ASCII; absent at the end
 };
 
 struct KvCasResult {
@@ -72,8 +75,8 @@ struct KvCharacteristics {
   bool durable = false;        ///< survives a power cut as soon as the call returned
   bool shared = false;         ///< other processes see it
   bool transactional = false;  ///< takes part in store.transaction()
-  std::size_t key_bytes_max = 1024;
-  std::size_t value_bytes_max = 64u << 20;
+  std::size_t key_bytes_max = limits::key_bytes_max;
+  std::size_t value_bytes_max = limits::value_bytes_max;
 };
 
 /// One namespace. *thread-safe*, but a namespace of a Transaction *needs external synchronization* as that does.
@@ -83,10 +86,10 @@ class KeyValue {
  public:
   virtual ~KeyValue() = default;
 
-  /// O(log n), or O(1) in memory.
+  /// O(log n).
   Result<std::optional<std::string>> get(std::string_view key, const Context& context = {});
   Result<bool> exists(std::string_view key, const Context& context = {});
-  /// In the order of `keys`, from one snapshot.
+  /// In the order of `keys`, from one snapshot. resource_exhausted when the values are more than 256 MiB together.
   Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string_view> keys, const Context& context = {});
   Result<KvPage> list(const KvListOptions& options = {}, const Context& context = {});
 
@@ -109,11 +112,12 @@ class KeyValue {
   virtual KvCharacteristics characteristics() const = 0;
 
  protected:
-  // The public calls check their arguments once, for all adapters, and then call these.
+  // The public calls check their arguments once, for all adapters, and then call these, never with an empty batch.
   virtual Result<std::optional<std::string>> do_get(std::string_view key, const Context& context) = 0;
   virtual Result<bool> do_exists(std::string_view key, const Context& context) = 0;
   virtual Result<std::vector<std::optional<std::string>>> do_get_many(std::span<const std::string_view> keys,
                                                                       const Context& context) = 0;
+  /// `cursor` is the last key of the page before, decoded, and has the prefix; next_cursor is given back in the same form.
   virtual Result<KvPage> do_list(const KvListOptions& options, const Context& context) = 0;
   /// Also the single set.
   virtual Result<void> do_set_many(std::span<const KvWrite> writes, const Context& context) = 0;
@@ -137,7 +141,43 @@ class KeyValueStore {
   virtual KvCharacteristics characteristics() const = 0;
 };
 
-/// invalid_argument unless the name fits the rule above; for adapters.
+/// For adapters: what they all need to keep the guarantees above.
+
+/// invalid_argument unless the name fits the rule above.
 Result<void> check_namespace(std::string_view name_space);
+
+/// When an entry written now goes; absent: never.
+std::optional<Timestamp> expiry_of(const KvSetOptions& options, Timestamp now);
+
+/// K5 in one place.
+inline bool is_live(const std::optional<Timestamp>& expires_at, Timestamp now) { return !expires_at || now < *expires_at; }
+
+/// The smallest string that is greater than every string with the prefix; absent when there is none ("", "\xFF\xFF").
+std::optional<std::string> prefix_end(std::string_view prefix);
+
+/// Cuts a page by count and bytes (K4). *needs external synchronization*
+class KvPageBuilder {
+ public:
+  explicit KvPageBuilder(const KvListOptions& options) : limit_(options.limit), keys_only_(options.keys_only) {}
+  /// Adds the next entry. False when the page is full: then the entry begins the next page and the walk is over.
+  bool add(std::string_view key, std::string_view value, std::optional<Timestamp> expires_at);
+  KvPage finish() && { return std::move(page_); }
+
+ private:
+  std::size_t limit_;
+  bool keys_only_;
+  std::size_t bytes_ = 0;
+  KvPage page_;
+};
+
+/// Keeps the answer of a get_many in bounds. *needs external synchronization*
+class KvAnswerBudget {
+ public:
+  /// Call before copying a value of this size.
+  Result<void> take(std::size_t bytes);
+
+ private:
+  std::size_t left_ = limits::kv_answer_bytes_max;
+};
 
 }  // namespace loam
