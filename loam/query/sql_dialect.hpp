@@ -80,6 +80,10 @@ class SqlDialect {
   /// The backend's query for plain words: no input can be a syntax error. Empty when no word is left.
   virtual std::string full_text_query(std::string_view words, bool all_words) const = 0;
 
+  /// Statements that read the whole index and fail with data_corruption when it does not agree with its table. Empty when
+  /// the database itself keeps both in one place.
+  virtual std::vector<std::string> check_full_text(const FullTextIndex& index) const = 0;
+
   /// Statements that make the database itself add (table_id, row_id) to `loam_changes` at each change of `table`'s rows.
   virtual std::vector<std::string> create_change_triggers(std::string_view table, std::string_view row_id_column,
                                                           std::int64_t table_id) const = 0;

@@ -230,6 +230,8 @@ class PostgresDialect final : public SqlDialect {
   std::vector<std::string> drop_full_text(const FullTextIndex& index) const override;
   SqlText full_text_select(const FullTextIndex& index, const std::string& query) const override;
   std::string full_text_query(std::string_view words, bool all_words) const override;
+  /// A generated column and its index are kept by the database itself.
+  std::vector<std::string> check_full_text(const FullTextIndex&) const override { return {}; }
 
   std::vector<std::string> create_change_triggers(std::string_view table, std::string_view row_id_column,
                                                   std::int64_t table_id) const override;

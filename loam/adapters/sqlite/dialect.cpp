@@ -151,6 +151,11 @@ class SqliteDialect final : public SqlDialect {
   std::vector<std::string> drop_full_text(const FullTextIndex& index) const override;
   SqlText full_text_select(const FullTextIndex& index, const std::string& query) const override;
   std::string full_text_query(std::string_view words, bool all_words) const override;
+  /// A rank other than 0 makes FTS5 compare the index with the rows and not only with itself.
+  std::vector<std::string> check_full_text(const FullTextIndex& index) const override {
+    std::string name = quote(index.index);
+    return {"INSERT INTO " + name + "(" + name + ", rank) VALUES ('integrity-check', 1)"};
+  }
 
   std::vector<std::string> create_change_triggers(std::string_view table, std::string_view row_id_column,
                                                   std::int64_t table_id) const override;
@@ -220,7 +225,7 @@ std::vector<std::string> SqliteDialect::create_change_triggers(std::string_view 
     return "INSERT INTO loam_changes(table_id, row_id) VALUES (" + id + ", " + std::string(row) + "." + column + ");";
   };
   auto trigger = [&](std::string_view event, const std::string& body) {
-    std::string name = quote("loam_changes_" + id + "_" + std::string(event));
+    std::string name = quote("loam_changes_of_" + std::string(table) + "_" + std::string(event));
     return "CREATE TRIGGER " + name + " AFTER " + std::string(event) + " ON " + quote(table) + " BEGIN " + body + " END";
   };
   std::string moved = " INSERT INTO loam_changes(table_id, row_id) SELECT " + id + ", old." + column + " WHERE old." + column +
