@@ -1,6 +1,7 @@
 #pragma once
 
-/// Exact nearest neighbours by scanning every vector with SIMD (Highway, chosen at run time) on several threads.
+/// Exact nearest neighbours by scanning every vector with SIMD (Highway, chosen at run time) on several threads. The answer has
+/// the same ids, order and bits on every machine and for every number of threads.
 
 #include <cstdint>
 #include <functional>
@@ -23,17 +24,19 @@ struct Neighbour {
 
 struct FlatSearchOptions {
   std::size_t k = 10;
-  /// Only these ids, ascending; absent: all.
+  /// Only these ids, ascending (invalid_argument otherwise); unknown ones are passed over. Absent: all.
   std::optional<std::span<const std::int64_t>> only_ids = {};
+  /// At most so many, taken from a pool of the process; a small search uses fewer.
   std::size_t threads = 1;
 };
 
 struct FlatSearchResult {
   std::vector<Neighbour> neighbours;    ///< by (distance, id) ascending: min(k, vectors allowed) of them
-  std::int64_t distances_computed = 0;
+  std::int64_t distances_computed = 0;  ///< vectors that were compared with the query: all that are allowed
 };
 
-/// Vectors by id in memory: 4 * dimension bytes each and about 24 more. put() and erase() need external synchronization
+/// Vectors by id in memory: 5 * dimension bytes each and about 50 more. The fifth byte is a code of the component that rules out
+/// most vectors at a quarter of the memory traffic; manhattan and dimensions below 64 do without it (4 * dimension). put() and erase() need external synchronization
 /// against everything; const methods are thread-safe among themselves.
 class FlatIndex {
  public:

@@ -1,0 +1,147 @@
+#include "loam/vector/kernels.hpp"
+
+// This file is compiled once for each instruction set: foreach_target.h includes it again under another HWY_TARGET.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "loam/vector/kernels.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, as Highway wants it.
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace loam::vector {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// How each metric turns one pair of components into a term. add() and add_one() are the same for a vector and for one number.
+struct DotTerm {
+  template <class V>
+  static HWY_INLINE V add(V q, V r, V sum) {
+    return hn::MulAdd(q, r, sum);
+  }
+  static HWY_INLINE float add_one(float q, float r, float sum) { return sum + q * r; }
+};
+
+struct SquaredL2Term {
+  template <class V>
+  static HWY_INLINE V add(V q, V r, V sum) {
+    const V difference = hn::Sub(q, r);
+    return hn::MulAdd(difference, difference, sum);
+  }
+  static HWY_INLINE float add_one(float q, float r, float sum) { return sum + (q - r) * (q - r); }
+};
+
+struct L1Term {
+  template <class V>
+  static HWY_INLINE V add(V q, V r, V sum) {
+    return hn::Add(sum, hn::AbsDiff(q, r));
+  }
+  static HWY_INLINE float add_one(float q, float r, float sum) { return sum + (q < r ? r - q : q - r); }
+};
+
+// Four accumulators hide the latency of the addition.
+template <class Term>
+HWY_INLINE float fold(const float* HWY_RESTRICT query, const float* HWY_RESTRICT row, std::size_t dimension) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto sum0 = hn::Zero(d);
+  auto sum1 = hn::Zero(d);
+  auto sum2 = hn::Zero(d);
+  auto sum3 = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= dimension; i += 4 * lanes) {
+    sum0 = Term::add(hn::LoadU(d, query + i), hn::LoadU(d, row + i), sum0);
+    sum1 = Term::add(hn::LoadU(d, query + i + lanes), hn::LoadU(d, row + i + lanes), sum1);
+    sum2 = Term::add(hn::LoadU(d, query + i + 2 * lanes), hn::LoadU(d, row + i + 2 * lanes), sum2);
+    sum3 = Term::add(hn::LoadU(d, query + i + 3 * lanes), hn::LoadU(d, row + i + 3 * lanes), sum3);
+  }
+  for (; i + lanes <= dimension; i += lanes) sum0 = Term::add(hn::LoadU(d, query + i), hn::LoadU(d, row + i), sum0);
+  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+  for (; i < dimension; ++i) sum = Term::add_one(query[i], row[i], sum);
+  return sum;
+}
+
+template <class Term>
+HWY_INLINE void fold_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension,
+                          float* out) {
+  for (std::size_t i = 0; i < row_count; ++i) {
+    // The start of the next row: the hardware prefetcher finds the rest.
+    if (i + 1 < row_count) hwy::Prefetch(rows[i + 1]);
+    out[i] = fold<Term>(query, rows[i], dimension);
+  }
+}
+
+void dot_rows_here(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  fold_rows<DotTerm>(query, rows, row_count, dimension, out);
+}
+
+void squared_l2_rows_here(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension,
+                          float* out) {
+  fold_rows<SquaredL2Term>(query, rows, row_count, dimension, out);
+}
+
+void l1_rows_here(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  fold_rows<L1Term>(query, rows, row_count, dimension, out);
+}
+
+// One load of the query serves two rows.
+void dot_codes_here(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,
+                    std::int32_t* out) {
+  const hn::CappedTag<std::int16_t, code_padding> d16;
+  const hn::Rebind<std::int8_t, decltype(d16)> d8;
+  const hn::RepartitionToWide<decltype(d16)> d32;
+  const std::size_t lanes = hn::Lanes(d16);
+  for (std::size_t i = 0; i < row_count; i += 2) {
+    const std::int8_t* first = rows[i];
+    const std::int8_t* second = rows[i + 1 < row_count ? i + 1 : i];
+    if (i + 8 < row_count) hwy::Prefetch(rows[i + 8]);
+    auto low0 = hn::Zero(d32);
+    auto high0 = hn::Zero(d32);
+    auto low1 = hn::Zero(d32);
+    auto high1 = hn::Zero(d32);
+    for (std::size_t j = 0; j < padded; j += lanes) {
+      const auto q = hn::LoadU(d16, query + j);
+      low0 = hn::ReorderWidenMulAccumulate(d32, q, hn::PromoteTo(d16, hn::LoadU(d8, first + j)), low0, high0);
+      low1 = hn::ReorderWidenMulAccumulate(d32, q, hn::PromoteTo(d16, hn::LoadU(d8, second + j)), low1, high1);
+    }
+    out[i] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(low0, high0)));
+    if (i + 1 < row_count) out[i + 1] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(low1, high1)));
+  }
+}
+
+const char* instruction_set_here() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace loam::vector
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace loam::vector {
+
+HWY_EXPORT(dot_rows_here);
+HWY_EXPORT(squared_l2_rows_here);
+HWY_EXPORT(l1_rows_here);
+HWY_EXPORT(dot_codes_here);
+HWY_EXPORT(instruction_set_here);
+
+void dot_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(dot_rows_here)(query, rows, row_count, dimension, out);
+}
+
+void squared_l2_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(squared_l2_rows_here)(query, rows, row_count, dimension, out);
+}
+
+void l1_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(l1_rows_here)(query, rows, row_count, dimension, out);
+}
+
+void dot_codes(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,
+               std::int32_t* out) {
+  HWY_DYNAMIC_DISPATCH(dot_codes_here)(query, rows, row_count, padded, out);
+}
+
+const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(instruction_set_here)(); }
+
+}  // namespace loam::vector
+#endif
