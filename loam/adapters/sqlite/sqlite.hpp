@@ -44,7 +44,7 @@ struct SqliteOptions {
 Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options);
 
 /// A database that lives in memory as long as the returned object; the same behaviour, nothing on disk.
-Result<std::unique_ptr<Database>> sqlite_in_memory();
+Result<std::unique_ptr<Database>> sqlite_in_memory(PoolOptions readers = {.connections_min = 1, .connections_max = 8});
 
 /// What only an SQLite database can do; for the store. `db` came from open_sqlite().
 namespace sqlite {
