@@ -245,7 +245,7 @@ Result<void> rename_new(const std::string& from, const std::string& to) {
   return errno_error("rename " + from + " to", to, errno);
 }
 
-Result<void> exchange(const std::string& a, const std::string& b) {
+Result<void> exchange_names(const std::string& a, const std::string& b) {
   if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return {};
   return errno_error("exchange " + a + " with", b, errno);
 }

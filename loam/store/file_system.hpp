@@ -90,7 +90,7 @@ void remove_tree(const std::string& path);
 /// Renames; already_exists when `to` is there.
 Result<void> rename_new(const std::string& from, const std::string& to);
 /// Swaps two names in one step, so that neither is ever absent. unsupported where the file system cannot.
-Result<void> exchange(const std::string& a, const std::string& b);
+Result<void> exchange_names(const std::string& a, const std::string& b);
 
 /// A name that no other process picks: sixteen random hexadecimal digits.
 std::string random_suffix();

@@ -30,9 +30,10 @@ struct StoreOptions {
   bool create = true;                      ///< make the directory when it is not there; else not_found
   bool read_only = false;                  ///< nothing is written, no lock is taken; a read-only disk will do
   Durability durability = Durability::full;
-  std::int64_t write_timeout_ms = 30'000;  ///< how long a writer waits for other threads and processes
+  std::int64_t write_timeout_ms = 30'000;  ///< how long a writer waits for other threads and processes; not on a server
   std::size_t search_threads = 0;          ///< 0: one for each core
   const Clock* clock = nullptr;            ///< null: the machine's
+  std::int64_t checkpoint_pages = 4'000;   ///< WAL pages (4 KiB) after which a commit is followed by a checkpoint; not on a server
 };
 
 /// Every port, bound to one transaction. Valid until the function it was given to returns.
@@ -68,6 +69,7 @@ struct BackupReport {
   std::int64_t files = 0;
   std::int64_t bytes = 0;
   Timestamp taken_at;
+  std::string former_store;  ///< of a restore with `replace`: the path where the store that was there now is
 };
 
 struct RestoreOptions {

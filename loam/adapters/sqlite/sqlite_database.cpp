@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "loam/adapters/sqlite/translate.hpp"
+#include "loam/core/kill_point.hpp"
 
 namespace loam::sqlite {
 namespace {
@@ -89,7 +90,9 @@ Result<std::unique_ptr<Transaction>> SqliteDatabase::begin(TransactionOptions op
 
 void SqliteDatabase::checkpoint_if_due() {
   if (writer_->wal_frames < options_.checkpoint_pages) return;
+  LOAM_KILL_POINT("sqlite.before_checkpoint");
   int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  LOAM_KILL_POINT("sqlite.after_checkpoint");
   // The commit stands whatever happened: a checkpoint that failed is done again after the next one.
   note_checkpoint(rc);
 }

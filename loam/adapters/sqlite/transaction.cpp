@@ -2,6 +2,7 @@
 
 #include "loam/adapters/sqlite/sqlite_database.hpp"
 #include "loam/adapters/sqlite/translate.hpp"
+#include "loam/core/kill_point.hpp"
 #include "loam/core/limits.hpp"
 
 namespace loam::sqlite {
@@ -141,8 +142,10 @@ Result<void> SqliteTransaction::commit(const Context& context) {
   LOAM_TRY(context.check("commit"));
   connection_.end_cursors();
   connection_.wal_frames = 0;
+  if (seat_) LOAM_KILL_POINT("sqlite.before_commit");
   int rc = connection_.control("COMMIT");
   if (rc == SQLITE_OK) {
+    if (seat_) LOAM_KILL_POINT("sqlite.after_commit");
     if (seat_) database_.checkpoint_if_due();
     end();
     return {};
