@@ -18,6 +18,7 @@
 
 #include "loam/adapters/postgres/postgres.hpp"
 #include "loam/query/filter_words.hpp"
+#include "loam/query/json_find.hpp"
 #include "loam/query/number.hpp"
 #include "loam/query/words.hpp"
 
@@ -95,12 +96,6 @@ SqlText scalar_condition(const Filter& leaf, std::string_view column) {
   }
 }
 
-/// Up to nine digits without a leading zero: what evaluate() takes as an array index.
-bool is_array_index(std::string_view part) {
-  if (part.empty() || part.size() > 9 || (part.size() > 1 && part.front() == '0')) return false;
-  return part.find_first_not_of("0123456789") == part.npos;
-}
-
 /// The document below `column` at the path. `->` looks up object keys only; `#>` takes digits as an index where there is an
 /// array - and would take "-1", "+1" or " 1" so too, which is why the other parts do not go through it.
 SqlText json_at(std::string_view column, const FieldPath& field) {
@@ -108,7 +103,7 @@ SqlText json_at(std::string_view column, const FieldPath& field) {
   for (const std::string& part : field.path) {
     SqlText outer = text_of("(");
     outer.append(std::move(text));
-    if (is_array_index(part)) {
+    if (array_index(part)) {
       outer.append(" #> ARRAY[CAST(").bind(part).append(" AS text)])");
     } else {
       outer.append(" -> CAST(").bind(part).append(" AS text))");

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "loam/adapters/sqlite/cursor.hpp"
+#include "loam/adapters/sqlite/functions.hpp"
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/adapters/sqlite/translate.hpp"
 #include "loam/core/limits.hpp"
@@ -79,6 +80,7 @@ Result<void> Connection::configure(const ConnectionSettings& settings, Role role
   busy_timeout_ms_ = settings.busy_timeout_ms;
   sqlite3_busy_handler(db_, &Connection::on_busy, this);
   authorizer_.install(db_);
+  LOAM_TRY(install_sql_functions(db_));
 
   struct Switch {
     int option;
