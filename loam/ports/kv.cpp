@@ -220,8 +220,8 @@ Result<void> KvAnswerBudget::take(std::size_t bytes) {
     left_ -= bytes;
     return {};
   }
-  return Error(ErrorCode::resource_exhausted, "the values of one get_many are more than " +
-                                                  std::to_string(limits::kv_answer_bytes_max) + " bytes together")
+  return Error(ErrorCode::resource_exhausted,
+               "the values of one get_many are more than " + std::to_string(limits::kv_answer_bytes_max) + " bytes together")
       .hint("ask for fewer keys in one call");
 }
 

@@ -10,9 +10,10 @@
 ///  K1 Keys are 1 to 1024 bytes, values 0 to 64 MiB; both hold any bytes, NUL included, and come back the same.
 ///  K2 Each call is atomic, batches included: all keys of a set_many or delete_many, or none.
 ///  K3 A call that returned is seen by every later call of any thread (and process, where processes share the data).
-///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once; a page that is cut says where to go on,
-///     and is cut at `limit` entries or after 64 MiB of keys and values (never before its first entry), whichever comes first.
-///     Entries that stay during the walk are listed; those that come or go meanwhile may or may not be.
+///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once; a page that is cut says where to
+///  go on,
+///     and is cut at `limit` entries or after 64 MiB of keys and values (never before its first entry), whichever comes
+///     first. Entries that stay during the walk are listed; those that come or go meanwhile may or may not be.
 ///  K5 An entry whose time has come is absent from every answer from that microsecond on, swept or not.
 ///  K6 compare_and_set compares and writes as one step, whoever else writes.
 ///  K7 After ok the write is as durable as characteristics() say.
@@ -55,9 +56,9 @@ struct KvEntry {
 
 struct KvListOptions {
   std::string_view prefix = {};
-  std::size_t limit = 1000;        ///< 1 to 100,000 entries in the page
-  std::string_view cursor = {};    ///< KvPage::next_cursor of the page before, with the same prefix; empty: from the start
-  bool keys_only = false;          ///< leave the values empty and unread
+  std::size_t limit = 1000;      ///< 1 to 100,000 entries in the page
+  std::string_view cursor = {};  ///< KvPage::next_cursor of the page before, with the same prefix; empty: from the start
+  bool keys_only = false;        ///< leave the values empty and unread
 };
 
 struct KvPage {
@@ -90,7 +91,8 @@ class KeyValue {
   Result<std::optional<std::string>> get(std::string_view key, const Context& context = {});
   Result<bool> exists(std::string_view key, const Context& context = {});
   /// In the order of `keys`, from one snapshot. resource_exhausted when the values are more than 256 MiB together.
-  Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string_view> keys, const Context& context = {});
+  Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string_view> keys,
+                                                           const Context& context = {});
   Result<KvPage> list(const KvListOptions& options = {}, const Context& context = {});
 
   Result<void> set(std::string_view key, std::string_view value, KvSetOptions options = {}, const Context& context = {});

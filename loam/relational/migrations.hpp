@@ -12,8 +12,8 @@
 namespace loam {
 
 struct Migration {
-  int version;              ///< 1, 2, 3, .. without a gap
-  std::string name;         ///< "create kv entries"
+  int version;       ///< 1, 2, 3, .. without a gap
+  std::string name;  ///< "create kv entries"
   std::vector<std::string> (*statements)(const SqlDialect& dialect);
 };
 
@@ -21,14 +21,15 @@ struct AppliedMigration {
   std::string component;
   int version = 0;
   std::string name;
-  std::string checksum;     ///< SHA-256 of the statements, hexadecimal
+  std::string checksum;  ///< SHA-256 of the statements, hexadecimal
   Timestamp applied_at;
 };
 
 /// Brings the component to the newest version, each migration in one transaction with its record, one process at a time.
-/// Returns how many were applied. failed_precondition, with nothing touched, when the database holds a newer version than this
-/// list knows, or one whose checksum differs from the one applied.
-Result<int> migrate(Database& db, std::string_view component, std::span<const Migration> migrations, const Context& context = {});
+/// Returns how many were applied. failed_precondition, with nothing touched, when the database holds a newer version than
+/// this list knows, or one whose checksum differs from the one applied.
+Result<int> migrate(Database& db, std::string_view component, std::span<const Migration> migrations,
+                    const Context& context = {});
 
 /// Those that migrate() would apply.
 Result<std::vector<int>> pending_migrations(Database& db, std::string_view component, std::span<const Migration> migrations,

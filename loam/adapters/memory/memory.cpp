@@ -101,7 +101,8 @@ class MemoryKv final : public KeyValue {
     return live(shard, key) != nullptr;
   }
 
-  Result<std::vector<std::optional<std::string>>> do_get_many(std::span<const std::string_view> keys, const Context&) override {
+  Result<std::vector<std::optional<std::string>>> do_get_many(std::span<const std::string_view> keys,
+                                                              const Context&) override {
     ReadLocks locks(*data_, mask_of(keys));
     Timestamp now = clock_.now();
     KvAnswerBudget budget;

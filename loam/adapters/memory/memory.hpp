@@ -12,9 +12,9 @@
 
 namespace loam {
 
-/// An empty store, sharded so that threads on different keys do not wait for each other. Its data lives as long as the store or
-/// one of its namespaces does. `clock` outlives both. Expired entries keep their memory until purge_expired(), clear() or the
-/// next write to their key. *thread-safe*
+/// An empty store, sharded so that threads on different keys do not wait for each other. Its data lives as long as the store
+/// or one of its namespaces does. `clock` outlives both. Expired entries keep their memory until purge_expired(), clear() or
+/// the next write to their key. *thread-safe*
 std::unique_ptr<KeyValueStore> make_memory_kv(const Clock& clock = system_clock());
 
 }  // namespace loam

@@ -155,7 +155,8 @@ TEST_P(KvContract, LongestTtlIsKept) {
 
 TEST_P(KvContract, BatchesReadAndWriteInTheirOrder) {
   must(kv_->set_many(std::vector<KvWrite>{{"b", "2"}, {"a", "1"}, {"c", "3"}}));
-  EXPECT_EQ(must(kv_->get_many(std::vector<std::string_view>{"c", "x", "a", "c"})), (Hits{Hit("3"), Hit(), Hit("1"), Hit("3")}));
+  EXPECT_EQ(must(kv_->get_many(std::vector<std::string_view>{"c", "x", "a", "c"})),
+            (Hits{Hit("3"), Hit(), Hit("1"), Hit("3")}));
   EXPECT_EQ(must(kv_->erase_many(std::vector<std::string_view>{"c", "x", "a", "c"})), 2);
   EXPECT_EQ(render_list(*kv_), "b=2");
 }
@@ -204,7 +205,8 @@ TEST_P(KvContract, ABatchAboveTheCapIsRefused) {
   std::vector<std::string_view> keys(limits::batch_count_max + 1, "k");
   EXPECT_EQ(outcome_of(kv_->get_many(keys)), "invalid_argument");
   EXPECT_EQ(outcome_of(kv_->erase_many(keys)), "invalid_argument");
-  EXPECT_EQ(outcome_of(kv_->set_many(std::vector<KvWrite>(limits::batch_count_max + 1, KvWrite{"k", "v"}))), "invalid_argument");
+  EXPECT_EQ(outcome_of(kv_->set_many(std::vector<KvWrite>(limits::batch_count_max + 1, KvWrite{"k", "v"}))),
+            "invalid_argument");
 }
 
 TEST_P(KvContract, AnAnswerAboveTheCapIsRefusedInsteadOfAllocated) {
@@ -216,10 +218,26 @@ TEST_P(KvContract, AnAnswerAboveTheCapIsRefusedInsteadOfAllocated) {
 // Lists.
 
 TEST_P(KvContract, K4ListGoesInUnsignedByteOrder) {
-  std::vector<std::string> keys = {bytes({0}),       bytes({0, 0}),    bytes({0, 0xFF}),  bytes({1}),      "A",
-                                   "Z",              "a",              "a" + bytes({0}),  "a ",            "aa",
-                                   "ab",             "b",              bytes({0x7F}),     bytes({0x80}),   "\u00e4",
-                                   "\u20ac",         "\U0001F600",     bytes({0xFE}),     bytes({0xFF}),   bytes({0xFF, 0}),
+  std::vector<std::string> keys = {bytes({0}),
+                                   bytes({0, 0}),
+                                   bytes({0, 0xFF}),
+                                   bytes({1}),
+                                   "A",
+                                   "Z",
+                                   "a",
+                                   "a" + bytes({0}),
+                                   "a ",
+                                   "aa",
+                                   "ab",
+                                   "b",
+                                   bytes({0x7F}),
+                                   bytes({0x80}),
+                                   "\u00e4",
+                                   "\u20ac",
+                                   "\U0001F600",
+                                   bytes({0xFE}),
+                                   bytes({0xFF}),
+                                   bytes({0xFF, 0}),
                                    bytes({0xFF, 0xFF})};
   ASSERT_TRUE(std::is_sorted(keys.begin(), keys.end()));
   for (std::size_t i = 0; i < keys.size(); ++i) must(kv_->set(keys[(i * 8) % keys.size()], "v"));
@@ -232,14 +250,29 @@ TEST_P(KvContract, K4ListGoesInUnsignedByteOrder) {
 }
 
 TEST_P(KvContract, K4PrefixIsAByteStringOfAnyKind) {
-  std::vector<std::string> keys = {"a",          "a" + bytes({0}),    "a" + bytes({0xFF}), "a" + bytes({0xFF, 0xFF}), "a" + bytes({0xFF, 0xFF, 1}),
-                                   "b",          bytes({0xFF}),       bytes({0xFF, 0}),    bytes({0xFF, 0xFF}),       bytes({0xFF, 0xFF, 0xFF}),
-                                   "100%",       "100_",              "1000",              "user/1",                  "user/10",
-                                   "user/2",     "user0",             "user."};
+  std::vector<std::string> keys = {"a",
+                                   "a" + bytes({0}),
+                                   "a" + bytes({0xFF}),
+                                   "a" + bytes({0xFF, 0xFF}),
+                                   "a" + bytes({0xFF, 0xFF, 1}),
+                                   "b",
+                                   bytes({0xFF}),
+                                   bytes({0xFF, 0}),
+                                   bytes({0xFF, 0xFF}),
+                                   bytes({0xFF, 0xFF, 0xFF}),
+                                   "100%",
+                                   "100_",
+                                   "1000",
+                                   "user/1",
+                                   "user/10",
+                                   "user/2",
+                                   "user0",
+                                   "user."};
   for (const std::string& key : keys) must(kv_->set(key, "v"));
   std::sort(keys.begin(), keys.end());
-  for (std::string prefix : {std::string(), std::string("a"), "a" + bytes({0xFF}), "a" + bytes({0xFF, 0xFF}), bytes({0xFF}), bytes({0xFF, 0xFF}),
-                             std::string("100%"), std::string("100_"), std::string("user/"), std::string("user/1"), std::string("zzz"), std::string("\0", 1)}) {
+  for (std::string prefix : {std::string(), std::string("a"), "a" + bytes({0xFF}), "a" + bytes({0xFF, 0xFF}), bytes({0xFF}),
+                             bytes({0xFF, 0xFF}), std::string("100%"), std::string("100_"), std::string("user/"),
+                             std::string("user/1"), std::string("zzz"), std::string("\0", 1)}) {
     std::vector<std::string> expected;
     for (const std::string& key : keys)
       if (key.starts_with(prefix)) expected.push_back(key);
@@ -272,8 +305,19 @@ TEST_P(KvContract, K4HostileCursorsAreRefused) {
   for (const char* key : {"a1", "a2", "b1"}) must(kv_->set(key, "v"));
   std::string good = must(kv_->list({.prefix = "a", .limit = 1})).next_cursor.value_or("");
   ASSERT_EQ(must(kv_->list({.prefix = "a", .cursor = good})).entries.size(), 1u);
-  std::vector<std::string> hostile = {"x", "k1.", "k1.6", "k1.zz", "k1.6A", "k2.61", "61", std::string("\0", 1), "k1.61' OR 1=1",
-                                      "k1." + std::string(2 * limits::key_bytes_max + 2, '6'), std::string(1u << 20, 'k'), good + "0", good.substr(1)};
+  std::vector<std::string> hostile = {"x",
+                                      "k1.",
+                                      "k1.6",
+                                      "k1.zz",
+                                      "k1.6A",
+                                      "k2.61",
+                                      "61",
+                                      std::string("\0", 1),
+                                      "k1.61' OR 1=1",
+                                      "k1." + std::string(2 * limits::key_bytes_max + 2, '6'),
+                                      std::string(1u << 20, 'k'),
+                                      good + "0",
+                                      good.substr(1)};
   for (const std::string& cursor : hostile)
     EXPECT_EQ(outcome_of(kv_->list({.prefix = "a", .cursor = cursor})), "invalid_argument") << cursor.substr(0, 40);
   EXPECT_EQ(outcome_of(kv_->list({.prefix = "b", .cursor = good})), "invalid_argument") << "the cursor of another prefix";
@@ -356,7 +400,8 @@ TEST_P(KvContract, PurgeSweepsExactlyTheExpiredEntriesOfItsNamespace) {
   auto other = open("other");
   must(other->set("x", "v", {.ttl_ms = 1}));
   const std::string long_key(1000, 'k');
-  must(kv_->set_many(std::vector<KvWrite>{{"a", "v", {.ttl_ms = 1}}, {"b", "v", {.ttl_ms = 2}}, {"c", "v"}, {long_key, "v", {.ttl_ms = 1}}}));
+  must(kv_->set_many(std::vector<KvWrite>{
+      {"a", "v", {.ttl_ms = 1}}, {"b", "v", {.ttl_ms = 2}}, {"c", "v"}, {long_key, "v", {.ttl_ms = 1}}}));
   EXPECT_EQ(must(kv_->purge_expired()), 0);
   clock_.advance_micros(1'000);
   EXPECT_EQ(must(kv_->purge_expired()), 2);
@@ -417,8 +462,25 @@ TEST_P(KvContract, K6CompareAndSetComparesBytes) {
 // Namespaces.
 
 TEST_P(KvContract, K8NamespacesShareNothing) {
-  std::vector<std::string> names = {"a", "a ", "A", "aa", "a/b", "a'; DROP TABLE loam_kv; --", "\"", "%", "_", "..", "../../etc", "caf\u00e9", "cafe\u0301",
-                                    "\U0001F600", std::string(256, 'n'), std::string(255, 'n'), "\xEF\xBF\xBF", "\n", "\x01"};
+  std::vector<std::string> names = {"a",
+                                    "a ",
+                                    "A",
+                                    "aa",
+                                    "a/b",
+                                    "a'; DROP TABLE loam_kv; --",
+                                    "\"",
+                                    "%",
+                                    "_",
+                                    "..",
+                                    "../../etc",
+                                    "caf\u00e9",
+                                    "cafe\u0301",
+                                    "\U0001F600",
+                                    std::string(256, 'n'),
+                                    std::string(255, 'n'),
+                                    "\xEF\xBF\xBF",
+                                    "\n",
+                                    "\x01"};
   for (const std::string& name : names) must(open(name)->set("k", name));
   for (const std::string& name : names) EXPECT_EQ(render_list(*open(name)), "k=" + name);
   std::sort(names.begin(), names.end());
@@ -436,7 +498,8 @@ TEST_P(KvContract, K8TwoHandlesOfANamespaceSeeTheSameEntries) {
 }
 
 TEST_P(KvContract, WrongNamespaceNamesAreRefused) {
-  for (const std::string& name : {std::string(), std::string(257, 'n'), std::string("a\0b", 3), std::string("\xFF"), std::string("\xC3"), std::string("\xED\xA0\x80")})
+  for (const std::string& name : {std::string(), std::string(257, 'n'), std::string("a\0b", 3), std::string("\xFF"),
+                                  std::string("\xC3"), std::string("\xED\xA0\x80")})
     EXPECT_EQ(outcome_of(store().open(name)), "invalid_argument") << testing::PrintToString(name);
 }
 

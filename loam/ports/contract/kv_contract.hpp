@@ -1,8 +1,10 @@
 #pragma once
 
-/// What every KeyValue adapter must do (guarantees K1 to K8 of ports/kv.hpp). An adapter's test links loam_kv_contract and says
+/// What every KeyValue adapter must do (guarantees K1 to K8 of ports/kv.hpp). An adapter's test links loam_kv_contract and
+/// says
 ///
-///   INSTANTIATE_TEST_SUITE_P(Memory, KvContract, testing::Values(KvContractCase{"Memory", [](const Clock& clock) { .. }}), kv_case_name);
+///   INSTANTIATE_TEST_SUITE_P(Memory, KvContract, testing::Values(KvContractCase{"Memory", [](const Clock& clock) { .. }}),
+///   kv_case_name);
 
 #include <functional>
 #include <memory>

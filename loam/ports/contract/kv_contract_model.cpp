@@ -123,9 +123,7 @@ TEST_P(KvContract, RandomCallsGiveTheAnswersOfTheModel) {
         EXPECT_EQ(must(kv_->get(key)), model.get(key));
         EXPECT_EQ(must(kv_->exists(key)), model.get(key).has_value());
         break;
-      case 3:
-        EXPECT_EQ(must(kv_->erase(key)), model.erase(key));
-        break;
+      case 3: EXPECT_EQ(must(kv_->erase(key)), model.erase(key)); break;
       case 4: {
         std::vector<std::string> keys, values;
         for (std::size_t i = 0; i < 1 + calls.below(6); ++i) keys.push_back(calls.key());

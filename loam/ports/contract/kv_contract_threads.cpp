@@ -114,7 +114,8 @@ TEST_P(KvContract, K4EntriesThatStayAreListedOnceWhileOthersComeAndGo) {
     } while (!cursor.empty());
     EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
     EXPECT_EQ(std::adjacent_find(seen.begin(), seen.end()), seen.end()) << "a key was listed twice";
-    std::copy_if(seen.begin(), seen.end(), std::back_inserter(stayed), [](const std::string& key) { return key.back() != 'x'; });
+    std::copy_if(seen.begin(), seen.end(), std::back_inserter(stayed),
+                 [](const std::string& key) { return key.back() != 'x'; });
     EXPECT_EQ(stayed, stay);
   }
   stop = true;
