@@ -32,7 +32,8 @@ class Reranker {
   /// "rrf(k=60)", "weighted(vector=0.7,text=0.3)": shown by explain.
   virtual std::string name() const = 0;
   /// Sets each candidate's score; the caller sorts by (score descending, row id). An error fails the search.
-  virtual Result<void> rerank(std::string_view query, std::vector<RankedCandidate>& candidates, const Context& context = {}) = 0;
+  virtual Result<void> rerank(std::string_view query, std::vector<RankedCandidate>& candidates,
+                              const Context& context = {}) = 0;
 };
 
 /// Reciprocal-rank fusion: score = sum over lists of 1 / (k + rank). Cormack, Clarke, Buettcher, SIGIR 2009. k > 0.

@@ -27,8 +27,8 @@ double dot(const float* a, const float* b, std::size_t dimension) {
   return fold(a, b, dimension, [](double x, double y) { return x * y; });
 }
 
-// The stored rows are normalized to float precision only; dividing by what is left makes the distance of equal vectors exactly 0,
-// because sqrt(x * x) == x in IEEE arithmetic.
+// The stored rows are normalized to float precision only; dividing by what is left makes the distance of equal vectors
+// exactly 0, because sqrt(x * x) == x in IEEE arithmetic.
 double cosine_distance(const float* a, const float* b, std::size_t dimension) {
   const double squares = squared_norm(a, dimension) * squared_norm(b, dimension);
   if (squares == 0) return 1;
@@ -42,8 +42,7 @@ double squared_norm(const float* values, std::size_t dimension) { return dot(val
 double exact_distance(Distance distance, const float* a, const float* b, std::size_t dimension) {
   switch (distance) {
     case Distance::cosine: return cosine_distance(a, b, dimension);
-    case Distance::euclidean:
-      return std::sqrt(fold(a, b, dimension, [](double x, double y) { return (x - y) * (x - y); }));
+    case Distance::euclidean: return std::sqrt(fold(a, b, dimension, [](double x, double y) { return (x - y) * (x - y); }));
     case Distance::inner_product: return 0.0 - dot(a, b, dimension);
     case Distance::manhattan: return fold(a, b, dimension, [](double x, double y) { return std::abs(x - y); });
   }

@@ -31,8 +31,8 @@ Result<void> check_values(std::span<const float> values, std::size_t dimension, 
                             std::to_string(dimension));
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
-      return invalid_argument(std::string(what) + " has " + (std::isnan(values[i]) ? "NaN" : "an infinity") + " at position " +
-                              std::to_string(i));
+      return invalid_argument(std::string(what) + " has " + (std::isnan(values[i]) ? "NaN" : "an infinity") +
+                              " at position " + std::to_string(i));
   return {};
 }
 

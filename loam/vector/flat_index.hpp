@@ -1,7 +1,7 @@
 #pragma once
 
-/// Exact nearest neighbours by scanning every vector with SIMD (Highway, chosen at run time) on several threads. The answer has
-/// the same ids, order and bits on every machine and for every number of threads.
+/// Exact nearest neighbours by scanning every vector with SIMD (Highway, chosen at run time) on several threads. The answer
+/// has the same ids, order and bits on every machine and for every number of threads.
 
 #include <cstdint>
 #include <functional>
@@ -19,7 +19,8 @@ enum class Distance : std::uint8_t { cosine, euclidean, inner_product, manhattan
 
 struct Neighbour {
   std::int64_t id = 0;
-  float distance = 0;  ///< cosine 1 - cos (a zero vector is at 1), euclidean sqrt, inner product -dot, manhattan sum; never NaN
+  /// cosine 1 - cos (a zero vector is at 1), euclidean sqrt, inner product -dot, manhattan sum; finite.
+  float distance = 0;
 };
 
 struct FlatSearchOptions {
@@ -35,9 +36,10 @@ struct FlatSearchResult {
   std::int64_t distances_computed = 0;  ///< vectors that were compared with the query: all that are allowed
 };
 
-/// Vectors by id in memory: 5 * dimension bytes each and about 50 more. The fifth byte is a code of the component that rules out
-/// most vectors at a quarter of the memory traffic; manhattan and dimensions below 64 do without it (4 * dimension). put() and erase() need external synchronization
-/// against everything; const methods are thread-safe among themselves.
+/// Vectors by id in memory: 5 * dimension bytes each and about 50 more. The fifth byte is a code of the component that rules
+/// out most vectors at a quarter of the memory traffic; manhattan and dimensions below 64 do without it (4 * dimension).
+/// put(), erase() and clear() need external synchronization against everything; const methods are thread-safe among
+/// themselves.
 class FlatIndex {
  public:
   FlatIndex(std::size_t dimension, Distance distance);
@@ -51,8 +53,10 @@ class FlatIndex {
   bool erase(std::int64_t id);
   void clear();
 
-  /// cancelled or deadline_exceeded between blocks; invalid_argument as put().
-  Result<FlatSearchResult> search(std::span<const float> query, const FlatSearchOptions& options, const Context& context = {}) const;
+  /// cancelled or deadline_exceeded between blocks; invalid_argument as put(); resource_exhausted when k neighbours do not
+  /// fit in memory.
+  Result<FlatSearchResult> search(std::span<const float> query, const FlatSearchOptions& options,
+                                  const Context& context = {}) const;
 
   std::size_t size() const noexcept;
   std::size_t dimension() const noexcept;

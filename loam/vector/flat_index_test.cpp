@@ -86,7 +86,8 @@ TEST(FlatIndex, EmptyIndexAndKZeroGiveNothing) {
 TEST(FlatIndex, KAboveTheSizeGivesAll) {
   FlatIndex index(1, Distance::manhattan);
   for (std::int64_t id = 0; id < 5; ++id) ASSERT_TRUE(index.put(id, std::vector<float>{static_cast<float>(id)}).ok());
-  EXPECT_EQ(ids_of(index.search(std::vector<float>{4}, {.k = std::numeric_limits<std::size_t>::max()})), (Ids{4, 3, 2, 1, 0}));
+  EXPECT_EQ(ids_of(index.search(std::vector<float>{4}, {.k = std::numeric_limits<std::size_t>::max()})),
+            (Ids{4, 3, 2, 1, 0}));
 }
 
 TEST(FlatIndex, PutReplacesAndEraseFreesTheSlot) {
@@ -150,7 +151,8 @@ TEST(FlatIndex, CancelledAndLateSearchesSaySo) {
   Cancellation cancel;
   cancel.cancel();
   EXPECT_EQ(index.search(std::vector<float>{1}, {}, Context().cancelled_by(cancel)).error().code(), ErrorCode::cancelled);
-  EXPECT_EQ(index.search(std::vector<float>{1}, {}, Context().deadline_in_ms(-1)).error().code(), ErrorCode::deadline_exceeded);
+  EXPECT_EQ(index.search(std::vector<float>{1}, {}, Context().deadline_in_ms(-1)).error().code(),
+            ErrorCode::deadline_exceeded);
 }
 
 TEST(IdMap, AgreesWithAStandardMapThroughRandomChanges) {

@@ -20,9 +20,7 @@ constexpr double unit_slack = 1e-6;
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 /// What products too small for a normal float may lose, whether they become denormal or zero.
-double underflow(std::size_t dimension) {
-  return 4.0 * static_cast<double>(dimension) * std::numeric_limits<float>::min();
-}
+double underflow(std::size_t dimension) { return 4.0 * static_cast<double>(dimension) * std::numeric_limits<float>::min(); }
 
 bool by_distance_and_id(const Neighbour& a, const Neighbour& b) {
   return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;

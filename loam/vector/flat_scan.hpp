@@ -6,9 +6,9 @@
 ///   1. codes (codes.hpp): rows whose distance certainly exceeds the limit are dropped without reading their floats;
 ///   2. float SIMD (kernels.hpp): gives lower <= distance <= upper, narrow()ed to float;
 ///   3. exact_distance(): the distance that is returned, for the few rows whose `lower` does not exceed the limit.
-/// The limit is the k-th smallest `upper` seen so far: k rows have a distance of at most that, so a row whose lower bound lies
-/// above it cannot be among the first k, ties included. The answer is therefore that of exact_distance() on every row, whatever
-/// the instruction set and the number of threads.
+/// The limit is the k-th smallest `upper` seen so far: k rows have a distance of at most that, so a row whose lower bound
+/// lies above it cannot be among the first k, ties included. The answer is therefore that of exact_distance() on every row,
+/// whatever the instruction set and the number of threads.
 
 #include <atomic>
 #include <cstdint>
@@ -43,7 +43,8 @@ class FlatScan {
   /// Sieve 3.
   void score() noexcept;
 
-  /// The first k by (distance, id). cancelled or deadline_exceeded when the context ended it, resource_exhausted without memory.
+  /// The first k by (distance, id). cancelled or deadline_exceeded when the context ended it, resource_exhausted without
+  /// memory.
   Result<FlatSearchResult> result();
 
  private:

@@ -1,5 +1,5 @@
-// Every search must equal a sort of all exact distances: same ids, same order, same bits, for any data, instruction set, number of
-// threads and filter.
+// Every search must equal a sort of all exact distances: same ids, same order, same bits, for any data, instruction set,
+// number of threads and filter.
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
@@ -144,7 +144,8 @@ TEST(FlatSearch, HalfErasedAndRefilled) {
   const Rows rows = random_rows(5000, 100, 9);
   FlatIndex index = filled(rows, Distance::euclidean);
   for (std::int64_t id = 0; id < 5000; id += 2) ASSERT_TRUE(index.erase(id));
-  for (std::int64_t id = 10'000; id < 11'000; ++id) ASSERT_TRUE(index.put(id, rows[static_cast<std::size_t>(id - 10'000)]).ok());
+  for (std::int64_t id = 10'000; id < 11'000; ++id)
+    ASSERT_TRUE(index.put(id, rows[static_cast<std::size_t>(id - 10'000)]).ok());
   const auto ids = first_ids(12'000);
   const auto got = index.search(rows[2], {.k = 50, .threads = 2});
   EXPECT_EQ(rendered(got.value().neighbours), rendered(brute_force(index, Distance::euclidean, rows[2], 50, ids)));

@@ -46,7 +46,9 @@ class IdMap {
   }
 
   std::size_t size() const noexcept { return size_; }
-  std::size_t bytes() const noexcept { return ids_.capacity() * sizeof(std::int64_t) + slots_.capacity() * sizeof(std::uint32_t); }
+  std::size_t bytes() const noexcept {
+    return ids_.capacity() * sizeof(std::int64_t) + slots_.capacity() * sizeof(std::uint32_t);
+  }
 
  private:
   static constexpr std::uint32_t empty = UINT32_MAX;

@@ -13,7 +13,8 @@ namespace loam::vector {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// How each metric turns one pair of components into a term. add() and add_one() are the same for a vector and for one number.
+// How each metric turns one pair of components into a term. add() and add_one() are the same for a vector and for one
+// number.
 struct DotTerm {
   template <class V>
   static HWY_INLINE V add(V q, V r, V sum) {
@@ -128,7 +129,8 @@ void dot_rows(const float* query, const float* const* rows, std::size_t row_coun
   HWY_DYNAMIC_DISPATCH(dot_rows_here)(query, rows, row_count, dimension, out);
 }
 
-void squared_l2_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+void squared_l2_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension,
+                     float* out) {
   HWY_DYNAMIC_DISPATCH(squared_l2_rows_here)(query, rows, row_count, dimension, out);
 }
 

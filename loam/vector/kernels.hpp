@@ -2,8 +2,8 @@
 
 /// SIMD kernels, compiled for every instruction set the compiler knows and chosen at run time (Highway). Internal.
 ///
-/// The float kernels add in an order that depends on the instruction set; summation_error() bounds by how much that may matter.
-/// dot_codes() works on integers and gives the same answer everywhere.
+/// The float kernels add in an order that depends on the instruction set; summation_error() bounds by how much that may
+/// matter. dot_codes() works on integers and gives the same answer everywhere.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,8 @@ void dot_rows(const float* query, const float* const* rows, std::size_t row_coun
 void squared_l2_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out);
 void l1_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out);
 
-/// Exact integer dot products. `padded` is a multiple of code_padding; the caller keeps the sums within 31 bits. *thread-safe*
+/// Exact integer dot products. `padded` is a multiple of code_padding; the caller keeps the sums within 31 bits.
+/// *thread-safe*
 void dot_codes(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,
                std::int32_t* out);
 

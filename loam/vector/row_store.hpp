@@ -35,7 +35,9 @@ class RowStore {
   bool live(std::uint32_t slot) const noexcept { return chunk(slot).live[in_chunk(slot)]; }
   std::int64_t id(std::uint32_t slot) const noexcept { return chunk(slot).ids[in_chunk(slot)]; }
   const float* row(std::uint32_t slot) const noexcept { return chunk(slot).rows.get() + in_chunk(slot) * dimension_; }
-  const std::int8_t* codes(std::uint32_t slot) const noexcept { return chunk(slot).codes.get() + in_chunk(slot) * code_bytes_; }
+  const std::int8_t* codes(std::uint32_t slot) const noexcept {
+    return chunk(slot).codes.get() + in_chunk(slot) * code_bytes_;
+  }
   const RowBounds& bounds(std::uint32_t slot) const noexcept { return chunk(slot).bounds[in_chunk(slot)]; }
 
   /// Bytes of one row of codes, a multiple of code_padding; 0 when there are none.

@@ -1,7 +1,7 @@
 #pragma once
 
-/// An embedder without a model: signed feature hashing of words and character n-grams (Weinberger et al., ICML 2009), sub-linear
-/// term frequency, length 1. The same text gives the same bytes on every machine.
+/// An embedder without a model: signed feature hashing of words and character n-grams (Weinberger et al., ICML 2009),
+/// sub-linear term frequency, length 1. The same text gives the same bytes on every machine.
 
 #include <cstddef>
 #include <memory>
