@@ -6,6 +6,7 @@
 
 #include "loam/adapters/sqlite/cursor.hpp"
 #include "loam/adapters/sqlite/functions.hpp"
+#include "loam/adapters/sqlite/functions.hpp"
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/adapters/sqlite/translate.hpp"
 #include "loam/core/limits.hpp"
@@ -103,6 +104,7 @@ Result<void> Connection::configure(const ConnectionSettings& settings, Role role
   sqlite3_limit(db_, SQLITE_LIMIT_TRIGGER_DEPTH, 32);
   sqlite3_limit(db_, SQLITE_LIMIT_WORKER_THREADS, 0);
 
+  LOAM_TRY(install_sql_functions(db_));
   return configure_file(settings, role);
 }
 

@@ -96,9 +96,11 @@ class Connection {
   /// While it lives, what runs on the connection stops when the context is cancelled or its deadline passes.
   class Watch {
    public:
+    /// `context` outlives it.
     Watch(Connection& connection, const Context& context) : connection_(context.unbounded() ? nullptr : &connection) {
       if (connection_ != nullptr) connection_->watch(&context);
     }
+    Watch(Connection& connection, Context&& context) = delete;
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     ~Watch() {

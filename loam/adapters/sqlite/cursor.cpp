@@ -3,9 +3,7 @@
 namespace loam::sqlite {
 
 SqliteCursor::SqliteCursor(Connection& connection, StatementLoan statement, const Context& context)
-    : connection_(connection), statement_(std::move(statement)) {
-  if (!context.unbounded()) context_ = context;
-}
+    : connection_(connection), statement_(std::move(statement)), context_(context) {}
 
 SqliteCursor::~SqliteCursor() {
   if (listed_) connection_.remove_cursor(this);
@@ -34,10 +32,8 @@ Result<std::unique_ptr<Cursor>> SqliteCursor::open(Connection& connection, std::
 }
 
 Result<void> SqliteCursor::start() {
-  if (context_) {
-    LOAM_TRY(context_->check("query"));
-  }
-  Connection::Watch watch(connection_, context_ ? *context_ : Context());
+  LOAM_TRY(context_.check("query"));
+  Connection::Watch watch(connection_, context_);
   LOAM_TRY(has_first_row_, connection_.step(*statement_, "query"));
   statement_->refresh_columns_if_reprepared();
   return {};
@@ -53,7 +49,7 @@ Result<bool> SqliteCursor::next() {
     case State::cut_off: return failed_precondition("the transaction of the cursor has ended");
     case State::running: break;
   }
-  Connection::Watch watch(connection_, context_ ? *context_ : Context());
+  Connection::Watch watch(connection_, context_);
   Result<bool> more = connection_.step(*statement_, "query");
   if (!more.ok()) {
     state_ = State::failed;

@@ -2,7 +2,6 @@
 
 /// Rows of one running statement. Internal to the adapter.
 
-#include <optional>
 #include <string>
 
 #include "loam/adapters/sqlite/connection.hpp"
@@ -48,7 +47,7 @@ class SqliteCursor final : public Cursor {
   ReaderPool::Lease lease_;
   Connection& connection_;
   StatementLoan statement_;
-  std::optional<Context> context_;  ///< absent when it can never stop anything
+  Context context_;
   State state_ = State::first_row_read;
   bool has_first_row_ = false;
   bool listed_ = false;

@@ -7,6 +7,7 @@
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/adapters/sqlite/translate.hpp"
 #include "loam/core/limits.hpp"
+#include "loam/core/utf8.hpp"
 
 namespace loam::sqlite {
 namespace {
@@ -123,6 +124,9 @@ Result<void> Statement::bind_one(int position, const Value& value) {
     return invalid_argument("parameter " + std::to_string(position) + " " + why);
   };
   auto bind_bytes = [&](std::string_view data, bool text) -> Result<void> {
+    // Other databases refuse such text, and SQLite's own functions would see it cut at the NUL.
+    if (text && (data.find('\0') != std::string_view::npos || !is_utf8(data)))
+      return Error(refuse("is not UTF-8 text without NUL")).hint("store it as bytes");
     if (data.size() > limits::value_bytes_max)
       return refuse("has " + std::to_string(data.size()) + " bytes; at most " + std::to_string(limits::value_bytes_max) +
                     " are allowed");
