@@ -10,10 +10,9 @@
 ///  K1 Keys are 1 to 1024 bytes, values 0 to 64 MiB; both hold any bytes, NUL included, and come back the same.
 ///  K2 Each call is atomic, batches included: all keys of a set_many or delete_many, or none.
 ///  K3 A call that returned is seen by every later call of any thread (and process, where processes share the data).
-///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once; a page that is cut says where to
-///  go on,
-///     and is cut at `limit` entries or after 64 MiB of keys and values (never before its first entry), whichever comes
-///     first. Entries that stay during the walk are listed; those that come or go meanwhile may or may not be.
+///  K4 list() goes in byte order (unsigned), exactly the keys with the prefix, each once. A page ends at `limit` entries or
+///     after 64 MiB of keys and values, never before its first entry, and says where to go on. Entries that stay during the
+///     walk are listed; those that come or go meanwhile may or may not be.
 ///  K5 An entry whose time has come is absent from every answer from that microsecond on, swept or not.
 ///  K6 compare_and_set compares and writes as one step, whoever else writes.
 ///  K7 After ok the write is as durable as characteristics() say.

@@ -9,11 +9,15 @@
 
 namespace loam {
 
-/// Creates or migrates its table. `db` and `clock` outlive the returned store.
+/// Creates or migrates its table. `db` and `clock` outlive the returned store. Besides what the port says: conflict, with
+/// nothing applied, when the database chose this call as the loser of a race (PostgreSQL only; retryable).
 Result<std::unique_ptr<KeyValueStore>> open_relational_kv(Database& db, const Clock& clock = system_clock());
 
-/// One namespace bound to a running transaction; it ends with it. The tables are there already.
+/// One namespace bound to a running transaction: it sees the transaction's own writes, which become visible to others with
+/// its commit, and ends with it. The table is there already. `database` are the capabilities of the transaction's database,
+/// from which characteristics() follow.
 Result<std::unique_ptr<KeyValue>> relational_kv_in(Transaction& transaction, std::string_view name_space,
-                                                   const Clock& clock = system_clock());
+                                                   const Clock& clock = system_clock(),
+                                                   const DatabaseCapabilities& database = {});
 
 }  // namespace loam

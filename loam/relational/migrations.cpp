@@ -22,7 +22,8 @@ std::string create_table_sql(const SqlDialect& dialect) {
   return "CREATE TABLE IF NOT EXISTS " + std::string(table_name) + " (component " + dialect.column_type(ValueKind::string) +
          " NOT NULL, version " + dialect.column_type(ValueKind::int64) + " NOT NULL, name " +
          dialect.column_type(ValueKind::string) + " NOT NULL, checksum " + dialect.column_type(ValueKind::string) +
-         " NOT NULL, applied_at " + dialect.column_type(ValueKind::timestamp) + " NOT NULL, PRIMARY KEY (component, version))";
+         " NOT NULL, applied_at " + dialect.column_type(ValueKind::timestamp) +
+         " NOT NULL, PRIMARY KEY (component, version))";
 }
 
 Result<std::vector<AppliedMigration>> read_applied(SqlSession& session, const Context& context) {
@@ -63,15 +64,16 @@ Result<std::size_t> check_applied(const std::vector<AppliedMigration>& applied, 
 Result<void> apply(SqlSession& session, std::string_view component, const Migration& migration, const Context& context) {
   for (const std::string& statement : migration.statements(session.dialect()))
     LOAM_TRY(session.execute(statement, {}, context));
-  LOAM_TRY(session.execute("INSERT INTO loam_migrations (component, version, name, checksum, applied_at) VALUES (?, ?, ?, ?, ?)",
-                           {Value(component), migration.version, migration.name, checksum_of(migration, session.dialect()),
-                            system_clock().now()},
-                           context));
+  LOAM_TRY(session.execute(
+      "INSERT INTO loam_migrations (component, version, name, checksum, applied_at) VALUES (?, ?, ?, ?, ?)",
+      {Value(component), migration.version, migration.name, checksum_of(migration, session.dialect()), system_clock().now()},
+      context));
   return {};
 }
 
 /// One migration and its record in one transaction. The list is read again inside it: another process may have been faster.
-Result<bool> apply_next(Database& db, std::string_view component, std::span<const Migration> migrations, const Context& context) {
+Result<bool> apply_next(Database& db, std::string_view component, std::span<const Migration> migrations,
+                        const Context& context) {
   bool applied_one = false;
   LOAM_TRY(db.atomically(
       [&](SqlSession& session) -> Result<void> {
@@ -105,7 +107,8 @@ Result<std::vector<int>> pending_migrations(Database& db, std::string_view compo
   return pending;
 }
 
-Result<int> migrate(Database& db, std::string_view component, std::span<const Migration> migrations, const Context& context) {
+Result<int> migrate(Database& db, std::string_view component, std::span<const Migration> migrations,
+                    const Context& context) {
   // Looked up by reading first, so that opening what is up to date writes nothing and needs no lock.
   LOAM_TRY(auto pending, pending_migrations(db, component, migrations, context));
   if (pending.empty()) return 0;

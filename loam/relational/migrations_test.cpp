@@ -13,7 +13,9 @@ namespace {
 std::vector<std::string> create_a(const SqlDialect&) { return {"CREATE TABLE a (x INTEGER)"}; }
 std::vector<std::string> create_b(const SqlDialect&) { return {"CREATE TABLE b (x INTEGER)", "INSERT INTO b VALUES (1)"}; }
 std::vector<std::string> create_b_edited(const SqlDialect&) { return {"CREATE TABLE b (y INTEGER)"}; }
-std::vector<std::string> half_broken(const SqlDialect&) { return {"CREATE TABLE c (x INTEGER)", "INSERT INTO nowhere VALUES (1)"}; }
+std::vector<std::string> half_broken(const SqlDialect&) {
+  return {"CREATE TABLE c (x INTEGER)", "INSERT INTO nowhere VALUES (1)"};
+}
 
 const Migration first{1, "create a", &create_a};
 const Migration second{2, "create b", &create_b};
@@ -85,7 +87,8 @@ TEST_F(MigrationsTest, ComponentsCountForThemselves) {
 TEST_F(MigrationsTest, ThreadsThatMigrateAtOnceApplyEachOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> applied{0};
-  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { applied += migrate(*db_, "test", std::vector{first, second}).value(); });
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] { applied += migrate(*db_, "test", std::vector{first, second}).value(); });
   for (auto& thread : threads) thread.join();
 
   EXPECT_EQ(applied.load(), 2);
