@@ -23,6 +23,7 @@ inline constexpr std::size_t search_k_max = 10'000;                   ///< limit
 inline constexpr std::size_t filter_bytes_max = 256u << 10;           ///< text of one filter
 inline constexpr std::size_t filter_depth_max = 64;
 inline constexpr std::size_t filter_nodes_max = 1'000;
+inline constexpr std::size_t like_pattern_bytes_max = 4096;           ///< matching costs text * pattern at worst
 inline constexpr std::size_t json_depth_max = 64;
 inline constexpr std::size_t json_bytes_max = 64u << 20;
 inline constexpr std::size_t query_text_bytes_max = 64u << 10;        ///< text of one full-text or embedding query

@@ -200,6 +200,9 @@ class Binder {
       return invalid_argument("the filter compares " + to_string(leaf.field) + " with " + excerpt(decimal->text) + ", which is no decimal");
     if (leaf.op != FilterOp::like) return {};
     if (text == nullptr) return invalid_argument("LIKE of " + to_string(leaf.field) + " needs a string");
+    if (text->size() > limits::like_pattern_bytes_max)
+      return invalid_argument("the LIKE pattern of " + to_string(leaf.field) + " has more than " +
+                              std::to_string(limits::like_pattern_bytes_max) + " bytes");
     if (!is_like_pattern(*text)) return invalid_argument("the LIKE pattern of " + to_string(leaf.field) + " ends in a lone \\");
     return {};
   }

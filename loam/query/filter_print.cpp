@@ -17,11 +17,14 @@ std::string quoted(std::string_view text, char quote) {
   return result += quote;
 }
 
-/// Reads back as a double: "1.0", not "1".
+/// Reads back as this double: "1.0", not "1", and with an exponent where the plain digits would be read as a decimal.
 std::string double_text(double number) {
   char buffer[64];
-  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, number).ptr);
-  return text.find_first_of(".e") == text.npos ? text + ".0" : text;
+  char* end = buffer + sizeof buffer;
+  std::string text(buffer, std::to_chars(buffer, end, number).ptr);
+  if (text.find_first_of(".e") == text.npos) text += ".0";
+  if (number_literal(text) == Value(number)) return text;
+  return std::string(buffer, std::to_chars(buffer, end, number, std::chars_format::scientific).ptr);
 }
 
 bool is_plain_number(const Decimal& number) { return number_literal(number.text) == Value(number); }
