@@ -9,7 +9,7 @@
 ///   bytes      bytea
 ///   timestamp  timestamptz        microseconds
 ///   json       jsonb              the document, not its text: key order, spaces and repeated keys are not kept, \u0000 is refused
-///   vector     bytea              little-endian binary32
+///   vector     real[]             a type of its own, so that it does not come back as bytes
 ///
 /// jsonb, not json: a filter must not parse every document again, and must not fail on one that json lets in and its
 /// operators refuse (\u0000).
@@ -198,8 +198,8 @@ class PostgresDialect final : public SqlDialect {
       case ValueKind::decimal: return "numeric";
       case ValueKind::null:
       case ValueKind::string: return "text COLLATE \"C\"";
-      case ValueKind::bytes:
-      case ValueKind::vector: return "bytea";
+      case ValueKind::bytes: return "bytea";
+      case ValueKind::vector: return "real[]";
       case ValueKind::timestamp: return "timestamptz";
       case ValueKind::json: return "jsonb";
     }

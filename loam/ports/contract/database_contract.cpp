@@ -265,7 +265,7 @@ TEST_P(DatabaseContract, TextIsOrderedByItsBytes) {
 
 TEST_P(DatabaseContract, ExpressionsHaveTheirOwnKind) {
   make_items(2);
-  auto rows = db().query("SELECT count(*) AS n, max(name) AS last, 1.5e0 * count(*) AS x FROM items");
+  auto rows = db().query("SELECT count(*) AS n, max(name) AS last, CAST(1.5 AS DOUBLE PRECISION) * count(*) AS x FROM items");
   ASSERT_OK(rows);
   EXPECT_EQ(rows->at(0, "n"), Value(2));
   EXPECT_EQ(rows->at(0, "last"), Value("item 2"));
