@@ -25,6 +25,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -189,6 +190,11 @@ class Table {
   virtual Result<std::vector<std::optional<std::vector<Value>>>> get(std::span<const std::vector<Value>> keys,
                                                                      const std::vector<std::string>& select = {},
                                                                      const Context& context = {}) = 0;
+  Result<std::vector<std::optional<std::vector<Value>>>> get(std::initializer_list<std::vector<Value>> keys,
+                                                             const std::vector<std::string>& select = {},
+                                                             const Context& context = {}) {
+    return get(std::span(keys.begin(), keys.size()), select, context);
+  }
   virtual Result<ScanPage> scan(const ScanOptions& options = {}, const Context& context = {}) = 0;
   virtual Result<std::int64_t> count(std::string_view where = {}, const Context& context = {}) = 0;
   /// O(vectors that pass the filter) for vectors; rows are read only for the hits.
@@ -197,8 +203,15 @@ class Table {
   /// Stores the rows in one transaction, embeddings computed before it begins. At most 100,000 rows.
   virtual Result<AddResult> add(std::span<const Record> rows, OnDuplicate on_duplicate = OnDuplicate::error,
                                 const Context& context = {}) = 0;
+  Result<AddResult> add(std::initializer_list<Record> rows, OnDuplicate on_duplicate = OnDuplicate::error,
+                        const Context& context = {}) {
+    return add(std::span(rows.begin(), rows.size()), on_duplicate, context);
+  }
   /// add() with replace. failed_precondition when the table has no key.
   Result<AddResult> upsert(std::span<const Record> rows, const Context& context = {}) {
+    return add(rows, OnDuplicate::replace, context);
+  }
+  Result<AddResult> upsert(std::initializer_list<Record> rows, const Context& context = {}) {
     return add(rows, OnDuplicate::replace, context);
   }
   /// Sets columns of the rows that match; the number changed. A changed source text is embedded again. An empty `where` is

@@ -12,6 +12,8 @@ namespace loam {
 
 struct RelationalTablesOptions {
   std::size_t search_threads = 0;  ///< of one exact vector search; 0: one for each core
+  /// Changes of each table's vectors that the log keeps. A process whose index is further behind reads all vectors again.
+  std::size_t change_log_entries = 100'000;
 };
 
 /// The tables of a database, and the vector indexes of this process. *thread-safe*

@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "loam/ports/contract/must.hpp"
 #include "loam/ports/kv.hpp"
 
 namespace loam::test {
@@ -51,21 +52,6 @@ class KvContract : public testing::TestWithParam<KvContractCase> {
   std::unique_ptr<KeyValue> kv_;  ///< the namespace "test"
 };
 
-/// Shorthand of the suite's own files: value of a Result, or a failed test and a default.
-template <typename T>
-T must(Result<T> result) {
-  if (result.ok()) return std::move(result).value();
-  ADD_FAILURE() << result.error().to_string();
-  return T{};
-}
-inline void must(Result<void> result) {
-  if (!result.ok()) ADD_FAILURE() << result.error().to_string();
-}
-/// "ok" or the code of the error.
-template <typename T>
-std::string outcome_of(const Result<T>& result) {
-  return result.ok() ? "ok" : std::string(to_string(result.error().code()));
-}
 /// "a=1 b=2" over all pages of `page_limit` entries.
 std::string render_list(KeyValue& kv, KvListOptions options = {});
 

@@ -1,0 +1,1 @@
+#include "loam/ports/contract/tables_contract.hpp"
