@@ -38,7 +38,6 @@ TEST(JsonlReader, KeepsEveryKindOfValueExactly) {
       R"({"n":null,"b":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,"f":1.10,"e":1e3,)"
       R"("s":"a\u00e4\n","o":{"k": [1, 2.50]},"a":[]})",
       1);
-      1);
       ASSERT_FALSE(record.problem) << *record.problem;
       std::vector<Value> values;
       for (const auto& [name, value] : record.fields) values.push_back(value);
