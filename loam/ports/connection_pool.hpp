@@ -108,7 +108,7 @@ class ConnectionPool {
   PoolStats stats() {
     std::vector<Slot> closing;
     std::lock_guard lock(mutex_);
-    closing = take_expired();
+    closing = take_expired(hooks_.now());
     std::size_t in_use = options_.connections_max - permits_;
     return {.open = in_use + idle_.size(), .in_use = in_use, .waiting = waiters_.size(), .acquired = acquired_,
             .timeouts = timeouts_, .replaced = replaced_};
@@ -188,12 +188,13 @@ class ConnectionPool {
   }
 
   bool usable(Slot& slot) const {
-    if (age_ms(slot.opened) > options_.lifetime_ms) return false;
-    return !options_.pre_ping || hooks_.ping(*slot.connection, age_ms(slot.idle_since));
+    const time_point now = hooks_.now();
+    if (ms_between(slot.opened, now) > options_.lifetime_ms) return false;
+    return !options_.pre_ping || hooks_.ping(*slot.connection, ms_between(slot.idle_since, now));
   }
 
-  std::int64_t age_ms(time_point since) const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(hooks_.now() - since).count();
+  static std::int64_t ms_between(time_point since, time_point now) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now - since).count();
   }
 
   void count_replaced() {
@@ -203,26 +204,28 @@ class ConnectionPool {
 
   void release(Slot slot, bool broken) {
     std::vector<Slot> closing;  // destroyed after the lock: closing a connection may take a round trip
+    const time_point now = hooks_.now();  // one look at the clock: a local query takes only some microseconds
     std::lock_guard lock(mutex_);
-    if (broken || age_ms(slot.opened) > options_.lifetime_ms) {
+    if (broken || ms_between(slot.opened, now) > options_.lifetime_ms) {
       ++replaced_;
       closing.push_back(std::move(slot));
     } else {
-      slot.idle_since = hooks_.now();
+      slot.idle_since = now;
       idle_.push_back(std::move(slot));
     }
-    for (Slot& expired : take_expired()) closing.push_back(std::move(expired));
+    for (Slot& expired : take_expired(now)) closing.push_back(std::move(expired));
     return_permit();
   }
 
   /// With mutex_ held: idle ones above the minimum whose idle time is over, oldest first.
-  std::vector<Slot> take_expired() {
+  std::vector<Slot> take_expired(time_point now) {
     std::vector<Slot> expired;
     std::size_t open = options_.connections_max - permits_ + idle_.size();
     std::size_t count = 0;
     while (count < idle_.size() && open - count > options_.connections_min &&
-           age_ms(idle_[count].idle_since) > options_.idle_timeout_ms)
+           ms_between(idle_[count].idle_since, now) > options_.idle_timeout_ms)
       ++count;
+    if (count == 0) return expired;
     for (std::size_t i = 0; i < count; ++i) expired.push_back(std::move(idle_[i]));
     idle_.erase(idle_.begin(), idle_.begin() + static_cast<std::ptrdiff_t>(count));
     replaced_ += count;

@@ -78,6 +78,10 @@ Value bytes_as(ValueKind kind, std::string_view bytes) {
   return Bytes{std::string(bytes)};
 }
 
+Error refused(std::size_t index, const std::string& why) {
+  return invalid_argument("parameter " + std::to_string(index + 1) + " " + why);
+}
+
 }  // namespace
 
 ValueKind kind_of_declared_type(std::string_view declared) {
@@ -87,7 +91,7 @@ ValueKind kind_of_declared_type(std::string_view declared) {
 }
 
 Statement::Statement(sqlite3_stmt* handle, std::string_view sql)
-    : handle_(handle), sql_(sql), read_only_(sqlite3_stmt_readonly(handle) != 0) {
+    : handle_(handle), sql_(sql), kept_(static_cast<std::size_t>(sqlite3_bind_parameter_count(handle))), read_only_(sqlite3_stmt_readonly(handle) != 0) {
   read_columns();
 }
 
@@ -110,34 +114,15 @@ void Statement::refresh_columns_if_reprepared() {
 }
 
 Result<void> Statement::bind(Parameters parameters) {
-  auto expected = static_cast<std::size_t>(sqlite3_bind_parameter_count(handle_));
-  if (parameters.size() != expected)
-    return invalid_argument("the statement has " + std::to_string(expected) + " parameters and " +
+  if (parameters.size() != kept_.size())
+    return invalid_argument("the statement has " + std::to_string(kept_.size()) + " parameters and " +
                             std::to_string(parameters.size()) + " values were given");
-  int position = 0;
-  for (const Value& value : parameters) LOAM_TRY(bind_one(++position, value));
+  for (std::size_t i = 0; i < parameters.size(); ++i) LOAM_TRY(bind_one(i, parameters[i]));
   return {};
 }
 
-Result<void> Statement::bind_one(int position, const Value& value) {
-  auto refuse = [position](const std::string& why) {
-    return invalid_argument("parameter " + std::to_string(position) + " " + why);
-  };
-  auto bind_bytes = [&](std::string_view data, bool text) -> Result<void> {
-    // Other databases refuse such text, and SQLite's own functions would see it cut at the NUL.
-    if (text && (data.find('\0') != std::string_view::npos || !is_utf8(data)))
-      return Error(refuse("is not UTF-8 text without NUL")).hint("store it as bytes");
-    if (data.size() > limits::value_bytes_max)
-      return refuse("has " + std::to_string(data.size()) + " bytes; at most " + std::to_string(limits::value_bytes_max) +
-                    " are allowed");
-    if (data.size() > parameter_bytes_kept) has_large_parameters_ = true;
-    // A null pointer would bind NULL in place of an empty value.
-    const char* start = data.data() == nullptr ? "" : data.data();
-    int rc = text ? sqlite3_bind_text64(handle_, position, start, data.size(), SQLITE_TRANSIENT, SQLITE_UTF8)
-                  : sqlite3_bind_blob64(handle_, position, start, data.size(), SQLITE_TRANSIENT);
-    if (rc != SQLITE_OK) return translate(sqlite3_db_handle(handle_), rc);
-    return {};
-  };
+Result<void> Statement::bind_one(std::size_t index, const Value& value) {
+  int position = static_cast<int>(index) + 1;
   int rc = SQLITE_OK;
   switch (value.kind()) {
     case ValueKind::null: rc = sqlite3_bind_null(handle_, position); break;
@@ -146,19 +131,47 @@ Result<void> Statement::bind_one(int position, const Value& value) {
     case ValueKind::timestamp: rc = sqlite3_bind_int64(handle_, position, value.as<Timestamp>().micros); break;
     case ValueKind::float64:
       // SQLite would store NULL in its place without a word.
-      if (std::isnan(value.as<double>())) return refuse("is NaN, which a database cannot order or compare");
+      if (std::isnan(value.as<double>())) return refused(index, "is NaN, which a database cannot order or compare");
       rc = sqlite3_bind_double(handle_, position, value.as<double>());
       break;
     case ValueKind::decimal:
-      if (!is_decimal(value.as<Decimal>().text)) return refuse("is not a decimal number: \"" + value.as<Decimal>().text.substr(0, 40) + '"');
-      return bind_bytes(value.as<Decimal>().text, true);
-    case ValueKind::string: return bind_bytes(value.as<std::string>(), true);
-    case ValueKind::json: return bind_bytes(value.as<Json>().text, true);
-    case ValueKind::bytes: return bind_bytes(value.as<Bytes>().data, false);
-    case ValueKind::vector: return bind_bytes(encode_vector(value.as<Vector>().data(), value.as<Vector>().size()), false);
+      if (!is_decimal(value.as<Decimal>().text))
+        return refused(index, "is not a decimal number: \"" + value.as<Decimal>().text.substr(0, 40) + '"');
+      return bind_text(index, value.as<Decimal>().text);
+    case ValueKind::string: return bind_text(index, value.as<std::string>());
+    case ValueKind::json: return bind_text(index, value.as<Json>().text);
+    case ValueKind::bytes: return bind_bytes(index, value.as<Bytes>().data);
+    case ValueKind::vector: return bind_bytes(index, encode_vector(value.as<Vector>().data(), value.as<Vector>().size()));
   }
   if (rc != SQLITE_OK) return translate(sqlite3_db_handle(handle_), rc);
   return {};
+}
+
+Result<void> Statement::bind_text(std::size_t index, std::string_view text) {
+  // Other databases refuse such text, and SQLite's own functions would see it cut at the NUL.
+  if (text.find('\0') != std::string_view::npos || !is_utf8(text))
+    return Error(refused(index, "is not UTF-8 text without NUL")).hint("store it as bytes");
+  LOAM_TRY(std::string_view kept, keep(index, text));
+  int rc = sqlite3_bind_text64(handle_, static_cast<int>(index) + 1, kept.data(), kept.size(), SQLITE_STATIC, SQLITE_UTF8);
+  if (rc != SQLITE_OK) return translate(sqlite3_db_handle(handle_), rc);
+  return {};
+}
+
+Result<void> Statement::bind_bytes(std::size_t index, std::string_view bytes) {
+  LOAM_TRY(std::string_view kept, keep(index, bytes));
+  int rc = sqlite3_bind_blob64(handle_, static_cast<int>(index) + 1, kept.data(), kept.size(), SQLITE_STATIC);
+  if (rc != SQLITE_OK) return translate(sqlite3_db_handle(handle_), rc);
+  return {};
+}
+
+/// SQLite would copy into memory of its own, fresh for each run.
+Result<std::string_view> Statement::keep(std::size_t index, std::string_view data) {
+  if (data.size() > limits::value_bytes_max)
+    return refused(index, "has " + std::to_string(data.size()) + " bytes; at most " + std::to_string(limits::value_bytes_max) +
+                              " are allowed");
+  if (data.size() > parameter_bytes_kept) keeps_much_ = true;
+  kept_[index].assign(data);
+  return std::string_view(kept_[index]);
 }
 
 Value Statement::value(int column) const {
@@ -175,9 +188,11 @@ Value Statement::value(int column) const {
 
 void Statement::reset() {
   sqlite3_reset(handle_);
-  // Small values stay bound: the next run overwrites them, and clearing costs as much as binding.
-  if (has_large_parameters_) sqlite3_clear_bindings(handle_);
-  has_large_parameters_ = false;
+  if (!keeps_much_) return;  // small values stay: the next run writes over them
+  sqlite3_clear_bindings(handle_);
+  for (std::string& kept : kept_)
+    if (kept.capacity() > parameter_bytes_kept) kept = std::string();
+  keeps_much_ = false;
 }
 
 }  // namespace loam::sqlite

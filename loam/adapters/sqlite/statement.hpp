@@ -44,14 +44,18 @@ class Statement {
   bool in_use = false;  ///< a cursor is on it: the cache must not hand it out again
 
  private:
-  Result<void> bind_one(int position, const Value& value);
+  Result<void> bind_one(std::size_t index, const Value& value);
+  Result<void> bind_text(std::size_t index, std::string_view text);
+  Result<void> bind_bytes(std::size_t index, std::string_view bytes);
+  Result<std::string_view> keep(std::size_t index, std::string_view data);
   void read_columns();
 
   sqlite3_stmt* handle_;
   std::string sql_;
   std::vector<ValueKind> kinds_;  ///< ValueKind::null: no declared type
+  std::vector<std::string> kept_; ///< one for each parameter: its bytes, whose memory the next run uses again
   bool read_only_;
-  bool has_large_parameters_ = false;
+  bool keeps_much_ = false;
   int reprepared_ = 0;
 };
 
