@@ -120,13 +120,14 @@ Result<void> Connection::configure_file(const ConnectionSettings& settings, Role
   LOAM_TRY(set_pragma("recursive_triggers", "ON", "1"));
 
   if (role == Role::writer && !settings.read_only) {
-    LOAM_TRY(auto mode, control_value("PRAGMA journal_mode=WAL"));
-    if (mode != "wal")
-      return failed_precondition("\"" + path_ + "\" stays in journal mode " + mode + " and does not take WAL")
+    LOAM_TRY(journal_mode_, control_value("PRAGMA journal_mode=WAL"));
+    if (journal_mode_ != "wal")
+      return failed_precondition("\"" + path_ + "\" stays in journal mode " + journal_mode_ + " and does not take WAL")
           .hint("another program has the file open, or the file system has no shared memory");
     LOAM_TRY(set_pragma("journal_size_limit", std::to_string(wal_bytes_kept), std::to_string(wal_bytes_kept)));
     sqlite3_wal_hook(db_, &Connection::on_commit_to_wal, this);  // takes the place of the automatic checkpoint
   } else {
+    LOAM_TRY(journal_mode_, control_value("PRAGMA journal_mode"));
     sqlite3_wal_autocheckpoint(db_, 0);
     LOAM_TRY(set_pragma("query_only", "ON", "1"));
   }

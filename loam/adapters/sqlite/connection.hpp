@@ -72,6 +72,8 @@ class Connection {
 
   sqlite3* handle() const { return db_; }
   const std::string& path() const { return path_; }
+  /// "wal", except of a database that others made and that is opened read-only.
+  const std::string& journal_mode() const { return journal_mode_; }
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
   /// The prepared form of one statement, bound. invalid_argument: not exactly one statement, `?` and values disagree, ..
@@ -144,6 +146,7 @@ class Connection {
 
   sqlite3* db_ = nullptr;
   std::string path_;
+  std::string journal_mode_;
   Authorizer authorizer_;
   Cache cache_;  ///< the one used last is in front
   std::unordered_map<std::string_view, Cache::iterator> cached_;  ///< keys are the statements' own texts

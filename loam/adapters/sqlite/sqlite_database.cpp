@@ -126,7 +126,14 @@ PoolStats SqliteDatabase::pool_stats() const { return readers_->stats(); }
 HealthStatus SqliteDatabase::health(const Context& context) {
   HealthStatus status{.adapter = "sqlite", .port = "database"};
   auto begun = std::chrono::steady_clock::now();
-  Result<QueryResult> probe = query("SELECT 1", {}, context);
+  std::string journal_mode;
+  Result<void> probe = [&]() -> Result<void> {
+    LOAM_TRY(auto reader, readers_->acquire(context));
+    journal_mode = reader->journal_mode();
+    LOAM_TRY(auto cursor, SqliteCursor::open(std::move(reader), "SELECT count(*) FROM sqlite_schema", {}, context));
+    LOAM_TRY(cursor->next());
+    return {};
+  }();
   status.latency_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();
   if (!probe.ok()) {
     status.status = Health::unhealthy;
@@ -140,6 +147,7 @@ HealthStatus SqliteDatabase::health(const Context& context) {
       {"library", library_version()},
       {"path", settings_.path},
       {"mode", options_.read_only ? "read-only" : "read-write"},
+      {"journal_mode", journal_mode},
       {"durability", settings_.durability == Durability::full ? "full" : "normal"},
       {"readers_open", std::to_string(pool.open)},
       {"readers_in_use", std::to_string(pool.in_use)},
