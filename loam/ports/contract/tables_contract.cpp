@@ -104,7 +104,7 @@ std::unique_ptr<Table> TablesContract::open_notes(TablesBackend& backend, std::s
   return std::move(opened).value();
 }
 
-Record note(std::int64_t id, std::string title, Value body, Value section, Value size) {
+Record note(std::int64_t id, Value title, Value body, Value section, Value size) {
   Record record = {{"id", id}, {"title", std::move(title)}, {"body", std::move(body)}, {"section", std::move(section)}};
   if (!size.is_null()) record.emplace_back("size", std::move(size));
   return record;

@@ -84,7 +84,7 @@ class TablesContract : public testing::TestWithParam<TablesContractCase> {
   bool check_problems_ = true;  ///< at the end of the test
 };
 
-Record note(std::int64_t id, std::string title, Value body = {}, Value section = {}, Value size = {});
+Record note(std::int64_t id, Value title, Value body = {}, Value section = {}, Value size = {});
 /// "1 2 3": the ids of the rows in order.
 std::string ids_of(const RowSet& rows);
 std::string ids_of(const SearchResult& result);
