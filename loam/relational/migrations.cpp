@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "loam/core/kill_point.hpp"
 #include "loam/core/sha256.hpp"
 
 namespace loam {
@@ -31,9 +32,16 @@ Result<std::vector<AppliedMigration>> read_applied(SqlSession& session, const Co
                                     "ORDER BY component, version",
                                     {}, context));
   std::vector<AppliedMigration> applied;
-  for (const auto& row : rows.rows)
-    applied.push_back({row[0].as<std::string>(), static_cast<int>(row[1].as<std::int64_t>()), row[2].as<std::string>(),
-                       row[3].as<std::string>(), row[4].as<Timestamp>()});
+  for (const auto& row : rows.rows) {
+    const auto* component = row[0].get_if<std::string>();
+    const auto* version = row[1].get_if<std::int64_t>();
+    const auto* name = row[2].get_if<std::string>();
+    const auto* checksum = row[3].get_if<std::string>();
+    const auto* applied_at = row[4].get_if<Timestamp>();
+    if (component == nullptr || version == nullptr || name == nullptr || checksum == nullptr || applied_at == nullptr)
+      return data_corruption("a row of " + std::string(table_name) + " holds values of another type than Loam wrote");
+    applied.push_back({*component, static_cast<int>(*version), *name, *checksum, *applied_at});
+  }
   return applied;
 }
 
@@ -84,9 +92,12 @@ Result<bool> apply_next(Database& db, std::string_view component, std::span<cons
         LOAM_TRY(std::size_t count, check_applied(applied, component, migrations, session.dialect()));
         if (count == migrations.size()) return {};
         applied_one = true;
-        return apply(session, component, migrations[count], context);
+        LOAM_TRY(apply(session, component, migrations[count], context));
+        LOAM_KILL_POINT("migration.before_commit");
+        return {};
       },
       context));
+  LOAM_KILL_POINT("migration.after_commit");
   return applied_one;
 }
 

@@ -208,6 +208,7 @@ class Impl final : public RelationalTables {
   Result<std::vector<TableSchema>> list(const Context& context) override;
   Result<void> drop(std::string_view name, const Context& context) override;
   Result<std::vector<std::string>> problems(const Context& context) override;
+  Result<std::int64_t> vector_count(std::string_view name, const Context& context) override;
   std::size_t index_bytes() const override { return shared_->caches.bytes(); }
 
  private:
@@ -305,6 +306,16 @@ Result<std::vector<std::string>> Impl::problems(const Context& context) {
     all.insert(all.end(), found.begin(), found.end());
   }
   return all;
+}
+
+Result<std::int64_t> Impl::vector_count(std::string_view name, const Context& context) {
+  LOAM_TRY(LayoutPtr layout, find(shared_->db, name, context));
+  std::int64_t count = 0;
+  for (const VectorTable& vectors : layout->vectors) {
+    LOAM_TRY(auto counted, shared_->db.query("SELECT count(*) FROM " + vectors.sql, {}, context));
+    count += counted.at(0, 0u).as<std::int64_t>();
+  }
+  return count;
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ class RelationalTables : public Tables {
                                                  std::shared_ptr<Embedder> embedder = nullptr) = 0;
   /// Rows against vectors, full-text index and change log, exhaustively: one line for each thing that is wrong.
   virtual Result<std::vector<std::string>> problems(const Context& context = {}) = 0;
+  /// Vectors stored in all vector columns of the table. not_found.
+  virtual Result<std::int64_t> vector_count(std::string_view name, const Context& context = {}) = 0;
   /// Bytes of the in-memory vector indexes.
   virtual std::size_t index_bytes() const = 0;
 };

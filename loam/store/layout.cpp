@@ -67,8 +67,7 @@ Result<void> create_database(const std::string& directory) {
   LOAM_TRY(create_file(unfinished));  // for its mode; SQLite opens an empty file as a new database
   {
     LOAM_TRY(auto db, open_sqlite({.path = unfinished, .readers = {.connections_min = 1, .connections_max = 1}}));
-    LOAM_TRY(db->execute("PRAGMA application_id = " + std::to_string(application_id)));
-    LOAM_TRY(db->execute("PRAGMA user_version = " + std::to_string(format_version)));
+    LOAM_TRY(mark_database(*db));
     LOAM_TRY(sqlite::checkpoint(*db));
   }
   LOAM_KILL_POINT("store.before_create");
@@ -168,6 +167,12 @@ Result<std::vector<std::string>> prepare_directory(const std::string& directory,
     else if (!is_known(name))
       notes.push_back(name + " is not a part of the store; it is ignored");
   return notes;
+}
+
+Result<void> mark_database(Database& db) {
+  LOAM_TRY(db.execute("PRAGMA application_id = " + std::to_string(application_id)));
+  LOAM_TRY(db.execute("PRAGMA user_version = " + std::to_string(format_version)));
+  return {};
 }
 
 Result<std::int64_t> read_format_version(Database& db, const std::string& directory) {

@@ -31,6 +31,9 @@ struct LayoutOptions {
 /// Returns sentences about what it found and left alone. Errors as Store::open().
 Result<std::vector<std::string>> prepare_directory(const std::string& directory, LayoutOptions options);
 
+/// Gives a new database the mark and the version of a store.
+Result<void> mark_database(Database& db);
+
 /// Checks through SQL what check_database_header() saw in the file: the newest value may be in the WAL. Returns the version.
 Result<std::int64_t> read_format_version(Database& db, const std::string& directory);
 

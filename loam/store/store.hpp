@@ -50,7 +50,7 @@ class StoreTransaction {
 struct StoreTableStats {
   std::string name;
   std::int64_t rows = 0;
-  std::int64_t vectors = 0;
+  std::int64_t vectors = 0;       ///< stored, over all vector columns
 };
 struct StoreStats {
   std::string location;
