@@ -38,12 +38,12 @@ TEST(JsonlReader, KeepsEveryKindOfValueExactly) {
       R"({"n":null,"b":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,"f":1.10,"e":1e3,)"
       R"("s":"a\u00e4\n","o":{"k": [1, 2.50]},"a":[]})",
       1);
-      ASSERT_FALSE(record.problem) << *record.problem;
-      std::vector<Value> values;
-      for (const auto& [name, value] : record.fields) values.push_back(value);
-      EXPECT_EQ(values, (std::vector<Value>{Value(), Value(true), Value(-7), Value(std::int64_t{INT64_MAX}),
-                                            Value(Decimal{"18446744073709551615"}), Value(Decimal{"1.10"}), Value(1000.0),
-                                            Value("aä\n"), Value(Json{R"({"k":[1,2.50]})"}), Value(Json{"[]"})}));
+  ASSERT_FALSE(record.problem) << *record.problem;
+  std::vector<Value> values;
+  for (const auto& [name, value] : record.fields) values.push_back(value);
+  EXPECT_EQ(values, (std::vector<Value>{Value(), Value(true), Value(-7), Value(std::int64_t{INT64_MAX}),
+                                        Value(Decimal{"18446744073709551615"}), Value(Decimal{"1.10"}), Value(1000.0),
+                                        Value("aä\n"), Value(Json{R"({"k":[1,2.50]})"}), Value(Json{"[]"})}));
 }
 
 TEST(JsonlReader, NamesLineAndColumnOfASyntaxError) {

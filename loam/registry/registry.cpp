@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "loam/core/url.hpp"
 #include "loam/relational/kv.hpp"
 
 namespace loam {
@@ -28,7 +27,7 @@ std::string_view database_scheme_of(std::string_view url) {
 
 template <typename Factories>
 Result<void> add(Factories& factories, std::string scheme, typename Factories::mapped_type factory, std::string_view port) {
-  if (scheme_of(scheme + ":") != scheme)
+  if (scheme.empty() || scheme_of(scheme + ":") != scheme)
     return invalid_argument("\"" + scheme + "\" is not a scheme: letters, digits, + - . in lower case");
   std::string name = scheme;
   if (!factories.try_emplace(std::move(scheme), std::move(factory)).second)
@@ -56,8 +55,10 @@ Error unknown(const Missing& missing, std::string_view url, std::string_view sch
   auto found = missing.find(scheme);
   if (found != missing.end())
     return unsupported("built without " + found->second).hint("build Loam with -DLOAM_WITH_" + upper(found->second) + "=ON");
-  std::string shown =
-      scheme.empty() ? "\"" + redacted(url) + "\" begins with no scheme" : "unknown scheme \"" + std::string(scheme) + ":\"";
+  // Without a scheme it may still be a URL with a password: what stands before an "@" is nobody's to read.
+  std::string_view harmless = url.substr(url.rfind('@') + 1);
+  std::string shown = scheme.empty() ? "\"" + std::string(harmless) + "\" begins with no scheme"
+                                     : "unknown scheme \"" + std::string(scheme) + ":\"";
   return not_found(shown + "; " + std::string(port) + " begin with one of: " + (known.empty() ? "none" : known));
 }
 
