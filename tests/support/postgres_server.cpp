@@ -51,10 +51,10 @@ Result<Identity> server_identity() {
 
 struct Child {
   Arguments arguments;
-  std::string directory;    ///< to run in; the user must be able to stat it
-  std::string log;          ///< gets stdout and stderr
-  int stdin_fd = -1;        ///< -1: /dev/null
-  int death_signal = 0;     ///< sent to the child when the thread that started it ends
+  std::string directory;  ///< to run in; the user must be able to stat it
+  std::string log;        ///< gets stdout and stderr
+  int stdin_fd = -1;      ///< -1: /dev/null
+  int death_signal = 0;   ///< sent to the child when the thread that started it ends
   Identity identity = {};
 };
 
@@ -214,10 +214,11 @@ Result<void> PostgresServer::create(const PostgresServerOptions& options) {
   LOAM_TRY(directory_, make_directory(identity));
   LOAM_TRY(start_guard());
 
-  settings_ = {"listen_addresses=127.0.0.1", "unix_socket_directories=" + directory_, "shared_buffers=32MB",
-               "max_connections=100", "max_wal_senders=0", "wal_level=minimal", "logging_collector=off"};
-  if (!options.durable)
-    settings_.insert(settings_.end(), {"fsync=off", "synchronous_commit=off", "full_page_writes=off"});
+  settings_ = {"listen_addresses=127.0.0.1", "unix_socket_directories=" + directory_,
+               "shared_buffers=32MB",        "max_connections=100",
+               "max_wal_senders=0",          "wal_level=minimal",
+               "logging_collector=off"};
+  if (!options.durable) settings_.insert(settings_.end(), {"fsync=off", "synchronous_commit=off", "full_page_writes=off"});
   settings_.insert(settings_.end(), options.settings.begin(), options.settings.end());
 
   std::string log = directory_ + "/initdb.log";

@@ -7,8 +7,9 @@
 ///     std::string url = server.fresh_database().value();  // postgresql://postgres@127.0.0.1:PORT/loam_test_7
 ///   }
 ///
-/// The binaries are those of $LOAM_TEST_PG_BIN, of `pg_config --bindir`, or the newest /usr/lib/postgresql/*/bin. Run as root, the
-/// server belongs to `nobody`. With LOAM_TEST_SERVERS=skip in the environment a missing server skips the test by name.
+/// The binaries are those of $LOAM_TEST_PG_BIN, of `pg_config --bindir`, or the newest /usr/lib/postgresql/*/bin. Run as
+/// root, the server belongs to `nobody`. With LOAM_TEST_SERVERS=skip in the environment a missing server skips the test by
+/// name.
 
 #include <sys/types.h>
 
@@ -77,7 +78,7 @@ class PostgresServer {
   std::vector<std::string> settings_;
   int port_ = 0;
   pid_t pid_ = -1;
-  pid_t owner_ = -1;     ///< a forked copy of the program must not stop the server
+  pid_t owner_ = -1;  ///< a forked copy of the program must not stop the server
   pid_t guard_ = -1;
   int guard_pipe_ = -1;  ///< the guard acts when its other end is closed
   int names_ = 0;
@@ -92,9 +93,9 @@ bool missing_servers_are_skipped();
 }  // namespace loam::test
 
 /// Declares `variable`, a PostgresServer&; in a test body or SetUp().
-#define LOAM_SHARED_POSTGRES(variable)                                                                          \
-  auto variable##_or_error = ::loam::test::shared_postgres();                                                   \
-  if (!variable##_or_error.ok() && ::loam::test::missing_servers_are_skipped())                                 \
-    GTEST_SKIP() << "needs PostgreSQL: " << variable##_or_error.error().to_string();                            \
-  if (!variable##_or_error.ok()) FAIL() << variable##_or_error.error().to_string();                             \
+#define LOAM_SHARED_POSTGRES(variable)                                               \
+  auto variable##_or_error = ::loam::test::shared_postgres();                        \
+  if (!variable##_or_error.ok() && ::loam::test::missing_servers_are_skipped())      \
+    GTEST_SKIP() << "needs PostgreSQL: " << variable##_or_error.error().to_string(); \
+  if (!variable##_or_error.ok()) FAIL() << variable##_or_error.error().to_string();  \
   [[maybe_unused]] ::loam::test::PostgresServer& variable = **variable##_or_error

@@ -31,8 +31,8 @@ std::vector<Keyword> keywords(const PostgresOptions& options) {
       {"sslmode", options.ssl_mode},
       {"application_name", options.application_name},
       {"client_encoding", "UTF8"},
-      {"options", ""},                 // not those of the environment
-      {"keepalives_idle", "30"},       // a peer that vanished is noticed after a minute, also by calls without a deadline
+      {"options", ""},            // not those of the environment
+      {"keepalives_idle", "30"},  // a peer that vanished is noticed after a minute, also by calls without a deadline
       {"keepalives_interval", "10"},
       {"keepalives_count", "3"},
       {"tcp_user_timeout", "60000"},

@@ -27,7 +27,8 @@ class RowCursor final : public Cursor, private OpenStream {
   }
 
   Result<void> open(std::string_view sql, Parameters parameters, Access access) {
-    LOAM_TRY(Stream stream, session_->stream(sql, parameters, {.context = context_, .operation = "query", .access = access}));
+    LOAM_TRY(Stream stream,
+             session_->stream(sql, parameters, {.context = context_, .operation = "query", .access = access}));
     exchange_ = std::move(stream.exchange);
     session_->set_stream(this);
     shape_ = std::move(stream.first);
@@ -123,9 +124,10 @@ class RowCursor final : public Cursor, private OpenStream {
         kept_.push_back(std::move(result).value());
       } else {
         kept_.clear();
-        failure_ = Error(ErrorCode::resource_exhausted,
-                         "the rows of an open cursor take more than 256 MiB, and its transaction went on with another statement")
-                       .hint("read the cursor to its end first, or in pages");
+        failure_ =
+            Error(ErrorCode::resource_exhausted,
+                  "the rows of an open cursor take more than 256 MiB, and its transaction went on with another statement")
+                .hint("read the cursor to its end first, or in pages");
       }
     }
   }
@@ -138,8 +140,8 @@ class RowCursor final : public Cursor, private OpenStream {
     failure_ = failed_precondition("the transaction of this cursor has ended");
   }
 
-  /// Reads away what is still coming when that is little; else has it cancelled. A cancel inside a transaction would abort it, so
-  /// there patience is longer.
+  /// Reads away what is still coming when that is little; else has it cancelled. A cancel inside a transaction would abort
+  /// it, so there patience is longer.
   void abandon(bool may_cancel) {
     while (exchange_->poll_next()) continue;
     if (!exchange_->finished() && may_cancel) session_->connection().request_cancel();
@@ -176,13 +178,14 @@ Result<std::unique_ptr<Cursor>> opened(std::unique_ptr<RowCursor> cursor, std::s
 
 }  // namespace
 
-Result<std::unique_ptr<Cursor>> open_cursor(SessionPool::Lease lease, std::string_view sql, Parameters parameters, Access access,
-                                            const Context& context) {
+Result<std::unique_ptr<Cursor>> open_cursor(SessionPool::Lease lease, std::string_view sql, Parameters parameters,
+                                            Access access, const Context& context) {
   Session& session = *lease;
   return opened(std::make_unique<RowCursor>(session, std::move(lease), context), sql, parameters, access);
 }
 
-Result<std::unique_ptr<Cursor>> open_cursor(Session& session, std::string_view sql, Parameters parameters, const Context& context) {
+Result<std::unique_ptr<Cursor>> open_cursor(Session& session, std::string_view sql, Parameters parameters,
+                                            const Context& context) {
   return opened(std::make_unique<RowCursor>(session, SessionPool::Lease(), context), sql, parameters, Access::read_write);
 }
 

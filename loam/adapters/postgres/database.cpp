@@ -59,7 +59,9 @@ class PostgresDatabase final : public Database {
     return postgres::make_transaction(std::move(lease), options, dialect());
   }
 
-  Result<std::vector<std::string>> table_names(const Context& context) override { return postgres::table_names(*this, context); }
+  Result<std::vector<std::string>> table_names(const Context& context) override {
+    return postgres::table_names(*this, context);
+  }
   Result<TableInfo> describe(std::string_view table, const Context& context) override {
     return postgres::describe(*this, table, context);
   }
@@ -86,7 +88,8 @@ class PostgresDatabase final : public Database {
 };
 
 HealthStatus PostgresDatabase::health(const Context& context) {
-  HealthStatus status{.status = Health::healthy, .adapter = "postgres", .port = "database", .latency_ms = 0, .details = {}, .error = {}};
+  HealthStatus status{
+      .status = Health::healthy, .adapter = "postgres", .port = "database", .latency_ms = 0, .details = {}, .error = {}};
   auto begun = std::chrono::steady_clock::now();
   Result<QueryResult> answer = query("SELECT current_setting('server_version')", {}, context);
   status.latency_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();

@@ -26,7 +26,8 @@ Exchange& Exchange::script(std::string text) {
   return *this;
 }
 Exchange& Exchange::prepare(std::string name, std::string text, std::vector<Oid> types) {
-  steps_.push_back({.kind = Step::Kind::prepare, .text = std::move(text), .name = std::move(name), .types = std::move(types)});
+  steps_.push_back(
+      {.kind = Step::Kind::prepare, .text = std::move(text), .name = std::move(name), .types = std::move(types)});
   return *this;
 }
 Exchange& Exchange::describe(std::string name) {
@@ -80,8 +81,7 @@ Result<void> Exchange::send(Rows rows) {
 bool Exchange::send_step(const Step& step) {
   PGconn* handle = connection_->raw();
   switch (step.kind) {
-    case Step::Kind::sql:
-      return PQsendQueryParams(handle, step.text.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+    case Step::Kind::sql: return PQsendQueryParams(handle, step.text.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
     case Step::Kind::script: return PQsendQuery(handle, step.text.c_str()) == 1;
     case Step::Kind::prepare:
       return PQsendPrepare(handle, step.name.c_str(), step.text.c_str(), static_cast<int>(step.types.size()),
@@ -106,8 +106,8 @@ Result<void> Exchange::flush() {
   }
 }
 
-/// Until the socket is ready. After the deadline it asks the server to stop and waits a little for its answer, so that most calls
-/// end with a known outcome and a usable connection.
+/// Until the socket is ready. After the deadline it asks the server to stop and waits a little for its answer, so that most
+/// calls end with a known outcome and a usable connection.
 Result<void> Exchange::wait(short events) {
   for (;;) {
     if (!interruption_ && !context_->unbounded())

@@ -1,14 +1,15 @@
 #pragma once
 
-/// One conversation with the server: some commands sent together, the results of one of them handed out. Internal to the adapter.
+/// One conversation with the server: some commands sent together, the results of one of them handed out. Internal to the
+/// adapter.
 ///
 ///   Exchange exchange(connection, context, "query", Commits::no);
 ///   exchange.sql("BEGIN").execute(statement, parameters);
 ///   LOAM_TRY(exchange.send());                 // one round trip for all of it
 ///   for (;;) { LOAM_TRY(auto result, exchange.next()); if (!result) break; .. }
 ///
-/// A single command goes out as such, several as a pipeline. sync() ends one implicit transaction and begins the next: an error
-/// skips what follows up to the sync.
+/// A single command goes out as such, several as a pipeline. sync() ends one implicit transaction and begins the next: an
+/// error skips what follows up to the sync.
 
 #include <chrono>
 #include <optional>
@@ -51,8 +52,8 @@ class Exchange {
 
   /// Sends everything.
   Result<void> send(Rows rows = Rows::together);
-  /// The next result of the answering command, null after all went well. After an error the connection is ready for the next exchange,
-  /// or broken.
+  /// The next result of the answering command, null after all went well. After an error the connection is ready for the next
+  /// exchange, or broken.
   Result<ResultPointer> next();
   /// next() until the end; keeps the last result.
   Result<ResultPointer> finish();

@@ -69,7 +69,8 @@ Result<void> postgres::check_options(const PostgresOptions& options) {
     return invalid_argument("the pool needs 1 <= connections_max and connections_min <= connections_max");
   if (options.connect_timeout_ms <= 0) return invalid_argument("connect_timeout_ms is not positive");
   // libpq takes C strings: what follows a NUL would silently be another name.
-  for (const std::string* text : {&options.host, &options.database, &options.user, &options.schema, &options.application_name})
+  for (const std::string* text :
+       {&options.host, &options.database, &options.user, &options.schema, &options.application_name})
     if (text->find('\0') != std::string::npos) return invalid_argument("a connection option contains a NUL byte");
   if (options.password.reveal().find('\0') != std::string_view::npos)  // to look, not to keep
     return invalid_argument("the password contains a NUL byte");
@@ -80,7 +81,8 @@ Result<PostgresOptions> parse_postgres_url(std::string_view text) {
   LOAM_TRY(Url url, parse_url(text));
   if (url.scheme != "postgresql" && url.scheme != "postgres")
     return invalid_argument("the URL's scheme is \"" + url.scheme + "\", not postgresql");
-  if (!url.fragment.empty()) return invalid_argument("the URL has a fragment (#..), which means nothing here").hint("write # as %23");
+  if (!url.fragment.empty())
+    return invalid_argument("the URL has a fragment (#..), which means nothing here").hint("write # as %23");
 
   PostgresOptions options;
   if (!url.host.empty()) options.host = url.host;

@@ -65,9 +65,11 @@ Result<BoundParameters> BoundParameters::bind(std::span<const Value> values, con
   bound.lengths_.reserve(values.size());
   bound.formats_.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
+    if (types[i] == oid::unspecified) continue;
     Result<void> added = bound.add(values[i], types[i]);
     if (!added.ok())
-      return invalid_argument("parameter " + std::to_string(i + 1) + ": " + added.error().message()).hint(added.error().hint());
+      return invalid_argument("parameter " + std::to_string(i + 1) + ": " + added.error().message())
+          .hint(added.error().hint());
   }
   return bound;
 }
@@ -109,7 +111,8 @@ Result<void> BoundParameters::add(const Value& value, Oid type) {
     case ValueKind::json: return add_text(value.as<Json>().text, type);
     case ValueKind::bytes: {
       const std::string& bytes = value.as<Bytes>().data;
-      if (bytes.size() > limits::value_bytes_max) return invalid_argument("the value is larger than limits::value_bytes_max");
+      if (bytes.size() > limits::value_bytes_max)
+        return invalid_argument("the value is larger than limits::value_bytes_max");
       if (type != oid::bytea) return invalid_argument("bytes are bound where the database does not expect bytea");
       add_binary(bytes);
       return {};

@@ -87,6 +87,7 @@ Result<RewrittenSql> rewrite_placeholders(std::string_view sql) {
     std::size_t from = in.position();
     char c = in.here();
     if (c == '?') {
+      result.positions.push_back(result.text.size());
       result.text += '$' + std::to_string(++result.parameters);
       in.step();
       continue;
@@ -115,6 +116,18 @@ Result<RewrittenSql> rewrite_placeholders(std::string_view sql) {
     result.text += in.since(from);
   }
   return result;
+}
+
+std::string with_literal_nulls(const RewrittenSql& sql, const std::vector<bool>& literal_null) {
+  std::string text;
+  std::size_t from = 0, number = 0;
+  for (std::size_t i = 0; i < sql.positions.size(); ++i) {
+    text.append(sql.text, from, sql.positions[i] - from);
+    // A blank on both sides: the text may have had a letter next to the `?`.
+    text += literal_null[i] ? " NULL " : '$' + std::to_string(++number);
+    from = sql.positions[i] + 1 + std::to_string(i + 1).size();
+  }
+  return text.append(sql.text, from);
 }
 
 }  // namespace loam::postgres

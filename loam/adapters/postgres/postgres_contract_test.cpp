@@ -26,7 +26,8 @@ Result<std::unique_ptr<DatabaseBackend>> make() {
   return std::make_unique<SchemaBackend>(std::move(options));
 }
 
-INSTANTIATE_TEST_SUITE_P(Postgres, DatabaseContract, testing::Values(DatabaseContractCase{"Server", make}), database_case_name);
+INSTANTIATE_TEST_SUITE_P(Postgres, DatabaseContract, testing::Values(DatabaseContractCase{"Server", make}),
+                         database_case_name);
 
 }  // namespace
 }  // namespace loam::test

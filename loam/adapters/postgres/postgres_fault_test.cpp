@@ -15,9 +15,9 @@
 namespace loam {
 namespace {
 
+using test::TcpProxy;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using test::TcpProxy;
 using Clock = std::chrono::steady_clock;
 
 bool eventually(const std::function<bool()>& condition) {
@@ -59,7 +59,8 @@ class PostgresFaults : public ::testing::Test {
 
   /// Ends every session of the test's databases and waits until they are gone.
   void terminate_all() {
-    ASSERT_TRUE(server_->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'").ok());
+    ASSERT_TRUE(
+        server_->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'").ok());
     ASSERT_TRUE(eventually([&] { return victims() == "0"; }));
   }
   std::string victims() {
@@ -67,8 +68,9 @@ class PostgresFaults : public ::testing::Test {
   }
   void wait_until_active() {
     ASSERT_TRUE(eventually([&] {
-      return server_->sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event = 'PgSleep'").value() ==
-             "1";
+      return server_
+                 ->sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event = 'PgSleep'")
+                 .value() == "1";
     }));
   }
   std::int64_t rows() {
@@ -302,7 +304,11 @@ class PostgresSecrets : public PostgresFaults {
     PostgresFaults::SetUp();
     options_.user = test::PostgresServer::password_role;
     (void)server_->sql("CREATE ROLE needs_password LOGIN SUPERUSER");
-    ASSERT_TRUE(server_->sql("SET standard_conforming_strings = on; ALTER ROLE needs_password PASSWORD 'c4nary:p@ss/w\xC3\xB6rd?#''\"\\'").ok());
+    ASSERT_TRUE(
+        server_
+            ->sql(
+                "SET standard_conforming_strings = on; ALTER ROLE needs_password PASSWORD 'c4nary:p@ss/w\xC3\xB6rd?#''\"\\'")
+            .ok());
   }
   Error failure(const PostgresOptions& options) {
     auto opened = open_postgres(options);

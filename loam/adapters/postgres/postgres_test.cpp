@@ -79,25 +79,29 @@ TEST_F(Postgres, ExtremeNumbersAndTimesSurviveBothFormats) {
     EXPECT_EQ(one(sql, {5e-324}), Value(5e-324));
   }
   EXPECT_TRUE(std::isnan(one("SELECT 'NaN'::float8").as<double>()));
-  for (std::int64_t micros : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-62'135'596'800'000'001}, std::int64_t{253'402'300'800'000'000},
-                              std::int64_t{-210'866'803'200'000'000}, std::int64_t{9'223'371'331'199'999'999}}) {
+  for (std::int64_t micros :
+       {std::int64_t{0}, std::int64_t{-1}, std::int64_t{-62'135'596'800'000'001}, std::int64_t{253'402'300'800'000'000},
+        std::int64_t{-210'866'803'200'000'000}, std::int64_t{9'223'371'331'199'999'999}}) {
     EXPECT_EQ(one("SELECT ?::timestamptz", {Timestamp{micros}}), Value(Timestamp{micros}));
     EXPECT_EQ(one("SELECT ?::timestamptz, '1 day'::interval", {Timestamp{micros}}), Value(Timestamp{micros}));
   }
-  for (const char* text : {"0", "0.00", "-0.0001", "10000", "9999.9999", "100000000000000000000", "0.00000000000000000001", "12.50"}) {
+  for (const char* text :
+       {"0", "0.00", "-0.0001", "10000", "9999.9999", "100000000000000000000", "0.00000000000000000001", "12.50"}) {
     EXPECT_EQ(one("SELECT ?::numeric", {Decimal{text}}), Value(Decimal{text}));
     EXPECT_EQ(one("SELECT ?::numeric, '1 day'::interval", {Decimal{text}}), Value(Decimal{text}));
   }
 }
 
 TEST_F(Postgres, PlaceholdersInQuotesAndCommentsAreText) {
-  EXPECT_EQ(one("SELECT '?' || E'\\'?' || $q$?$q$ || ? /* ? /* ? */ */ -- ?\n AS \"?\"", {"x"}), Value("?'?" "?x"));
+  EXPECT_EQ(one("SELECT '?' || E'\\'?' || $q$?$q$ || ? /* ? /* ? */ */ -- ?\n AS \"?\"", {"x"}), Value("?'?"
+                                                                                                       "?x"));
 }
 
 TEST_F(Postgres, TypesAreInferredWhereTheServerCannotTell) {
   run("CREATE TABLE t(i bigint, s smallint, d double precision, n numeric, x text, j jsonb, ts timestamptz)");
   run("INSERT INTO t(i, s, d, n) VALUES (?, ?, ?, ?)", {1, 2, 3, 4});
-  run("INSERT INTO t(i, s, d, n, x, j, ts) VALUES (?, ?, ?, ?, ?, ?, ?)", {Null{}, Null{}, Null{}, Null{}, Null{}, Null{}, Null{}});
+  run("INSERT INTO t(i, s, d, n, x, j, ts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      {Null{}, Null{}, Null{}, Null{}, Null{}, Null{}, Null{}});
   run("INSERT INTO t(x, j, ts) VALUES (?, ?, ?)", {"7", Json{"{\"a\": 1}"}, "2026-01-02T03:04:05Z"});
   EXPECT_EQ(one("SELECT ? = ?", {1, 1}), Value(true));
   EXPECT_EQ(one("SELECT ? < ?", {9, 10}), Value(true));
@@ -112,6 +116,30 @@ TEST_F(Postgres, TypesAreInferredWhereTheServerCannotTell) {
   EXPECT_EQ(one("SELECT ? -> 'a'", {Json{"{\"a\": [1]}"}}), Value(Json{"[1]"}));
   EXPECT_EQ(one("SELECT count(*) FROM t WHERE i = ? AND d < ?", {1.0, 4}), Value(1));
   EXPECT_EQ(one("SELECT ts FROM t WHERE x = ?", {"7"}), Value(parse_timestamp("2026-01-02T03:04:05Z").value()));
+}
+
+TEST_F(Postgres, RowsOfNothingButNullsGoIntoColumnsOfAnyType) {
+  // PostgreSQL takes a column of nothing but parameters in VALUES (..), (..) for text, and then refuses to store text in a
+  // bigint.
+  run("CREATE TABLE t(id int, i bigint, ts timestamptz, j jsonb, x text)");
+  run("INSERT INTO t VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)",
+      {1, Null{}, Null{}, Null{}, "a", 2, Null{}, Null{}, Json{"{}"}, Null{}});
+  run("INSERT INTO t VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)",
+      {3, 7, Timestamp{0}, Null{}, "b", 4, Null{}, Null{}, Null{}, Null{}});
+  auto transaction = db_->begin().value();
+  ASSERT_TRUE(transaction->execute("INSERT INTO t(id, i) VALUES (?, ?), (?, ?)", {5, Null{}, 6, Null{}}).ok());
+  ASSERT_TRUE(transaction->execute("INSERT INTO t(id, i) VALUES (?, ?), (?, ?)", {7, Null{}, 8, 9}).ok());
+  ASSERT_TRUE(transaction->commit().ok());
+  EXPECT_EQ(one("SELECT count(*) FROM t WHERE i IS NULL"), Value(6));
+}
+
+TEST_F(Postgres, AStatementThatCannotBePreparedDoesNotAbortTheTransaction) {
+  auto transaction = db_->begin().value();
+  ASSERT_TRUE(transaction->execute("CREATE TABLE t(i int)").ok());
+  EXPECT_EQ(transaction->execute("SELECT nonsense").error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(transaction->execute("INSERT INTO t VALUES (?)", {Bytes{"x"}}).error().code(), ErrorCode::invalid_argument);
+  ASSERT_TRUE(transaction->commit().ok());
+  EXPECT_THAT(db_->table_names().value(), ElementsAre("t"));
 }
 
 TEST_F(Postgres, ATypeThatCannotBeInferredDoesNotAbortTheTransaction) {
@@ -131,7 +159,8 @@ TEST_F(Postgres, WhatCannotBeBoundIsRefusedBeforeAnythingIsSent) {
     EXPECT_FALSE(done.ok()) << sql;
     return done.ok() ? std::string() : done.error().to_string();
   };
-  EXPECT_THAT(refused("INSERT INTO t(x) VALUES (?)", {std::string("a\0b", 3)}), HasSubstr("parameter 1: the text contains a NUL byte"));
+  EXPECT_THAT(refused("INSERT INTO t(x) VALUES (?)", {std::string("a\0b", 3)}),
+              HasSubstr("parameter 1: the text contains a NUL byte"));
   EXPECT_THAT(refused("INSERT INTO t(b) VALUES (?)", {"text"}), HasSubstr("bind Bytes"));
   EXPECT_THAT(refused("SELECT ?::numeric", {Decimal{"1e5"}}), HasSubstr("is not a decimal number"));
   EXPECT_THAT(refused("SELECT ?", {}), HasSubstr("has 1 parameters, and 0 values"));
@@ -303,7 +332,8 @@ TEST_F(Postgres, ACursorReadsMoreRowsThanMemoryWouldHold) {
 }
 
 TEST_F(Postgres, ACursorLeftEarlyGivesItsConnectionBack) {
-  for (const char* sql : {"SELECT generate_series(1, 10)", "SELECT generate_series(1, 100000000)", "SELECT repeat('x', 9000), pg_sleep(0.01) FROM generate_series(1, 100000)"}) {
+  for (const char* sql : {"SELECT generate_series(1, 10)", "SELECT generate_series(1, 100000000)",
+                          "SELECT repeat('x', 9000), pg_sleep(0.01) FROM generate_series(1, 100000)"}) {
     auto cursor = db_->open_cursor(sql);
     ASSERT_TRUE(cursor.ok());
     ASSERT_TRUE((*cursor)->next().value());
@@ -355,7 +385,8 @@ TEST_F(Postgres, ExecuteManyIsAllOrNothingAndNamesTheRow) {
 
 TEST_F(Postgres, DescribeTellsTheWholeTable) {
   run("CREATE TABLE p(a int, b text, PRIMARY KEY (b, a))");
-  run("CREATE TABLE c(id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, pa int, pb text, note text NOT NULL DEFAULT 'none', "
+  run("CREATE TABLE c(id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, pa int, pb text, note text NOT NULL DEFAULT "
+      "'none', "
       "price numeric(10,2), FOREIGN KEY (pb, pa) REFERENCES p(b, a))");
   run("CREATE UNIQUE INDEX c_note ON c(note, lower(pb))");
   TableInfo parent = db_->describe("p").value();

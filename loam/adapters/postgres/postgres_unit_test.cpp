@@ -18,7 +18,8 @@ using ::testing::Not;
 
 TEST(PostgresUrl, EveryPartIsRead) {
   auto options = parse_postgres_url(
-      "postgres://us%40er:p%3Aw@db.example:5433/my%2Fdb?sslmode=verify-full&schema=a%20b&application_name=app&connect_timeout=3&"
+      "postgres://us%40er:p%3Aw@db.example:5433/"
+      "my%2Fdb?sslmode=verify-full&schema=a%20b&application_name=app&connect_timeout=3&"
       "pool_min=2&pool_max=7&acquire_timeout_ms=50");
   ASSERT_TRUE(options.ok()) << options.error().to_string();
   EXPECT_EQ(options->user, "us@er");
@@ -75,7 +76,7 @@ TEST(PostgresPlaceholders, OnlyThoseOutsideOfQuotesAndCommentsAreParameters) {
       {"SELECT ?, ?", "SELECT $1, $2"},
       {"SELECT '?', 'it''s ?', ?", "SELECT '?', 'it''s ?', $1"},
       {"SELECT E'\\'?', ?", "SELECT E'\\'?', $1"},
-      {"SELECT '\\', ?", "SELECT '\\', $1"},          // standard strings know no backslash
+      {"SELECT '\\', ?", "SELECT '\\', $1"},  // standard strings know no backslash
       {"SELECT some_E'\\', ?", "SELECT some_E'\\', $1"},
       {"SELECT \"?\"\"?\", ?", "SELECT \"?\"\"?\", $1"},
       {"SELECT $$?$$, $t$ $$ ? $t$, ?", "SELECT $$?$$, $t$ $$ ? $t$, $1"},
@@ -113,23 +114,40 @@ TEST(PostgresTranslate, EveryClassHasItsMeaning) {
   };
   constexpr Outcome not_applied = Outcome::not_applied, unknown = Outcome::unknown;
   const Row table[] = {
-      {"08006", ErrorCode::unavailable, unknown},          {"08001", ErrorCode::unavailable, not_applied},
-      {"0A000", ErrorCode::unsupported, not_applied},      {"22003", ErrorCode::invalid_argument, not_applied},
-      {"22021", ErrorCode::invalid_argument, not_applied}, {"23502", ErrorCode::failed_precondition, not_applied},
-      {"23503", ErrorCode::failed_precondition, not_applied}, {"23505", ErrorCode::already_exists, not_applied},
-      {"23514", ErrorCode::failed_precondition, not_applied}, {"25006", ErrorCode::failed_precondition, not_applied},
-      {"25P02", ErrorCode::failed_precondition, not_applied}, {"28P01", ErrorCode::unauthenticated, not_applied},
-      {"28000", ErrorCode::unauthenticated, not_applied},  {"3D000", ErrorCode::not_found, not_applied},
-      {"40001", ErrorCode::conflict, not_applied},         {"40P01", ErrorCode::conflict, not_applied},
-      {"40003", ErrorCode::unavailable, unknown},          {"42601", ErrorCode::invalid_argument, not_applied},
-      {"42P01", ErrorCode::invalid_argument, not_applied}, {"42P07", ErrorCode::already_exists, not_applied},
-      {"42501", ErrorCode::permission_denied, not_applied}, {"53100", ErrorCode::resource_exhausted, not_applied},
-      {"53300", ErrorCode::unavailable, not_applied},      {"54001", ErrorCode::invalid_argument, not_applied},
-      {"55P03", ErrorCode::unavailable, not_applied},      {"57014", ErrorCode::cancelled, not_applied},
-      {"57P01", ErrorCode::unavailable, unknown},          {"57P02", ErrorCode::unavailable, unknown},
-      {"57P03", ErrorCode::unavailable, not_applied},      {"58030", ErrorCode::unavailable, not_applied},
-      {"P0001", ErrorCode::failed_precondition, not_applied}, {"XX000", ErrorCode::internal, not_applied},
-      {"XX001", ErrorCode::data_corruption, not_applied},  {"ZZ999", ErrorCode::internal, unknown},
+      {"08006", ErrorCode::unavailable, unknown},
+      {"08001", ErrorCode::unavailable, not_applied},
+      {"0A000", ErrorCode::unsupported, not_applied},
+      {"22003", ErrorCode::invalid_argument, not_applied},
+      {"22021", ErrorCode::invalid_argument, not_applied},
+      {"23502", ErrorCode::failed_precondition, not_applied},
+      {"23503", ErrorCode::failed_precondition, not_applied},
+      {"23505", ErrorCode::already_exists, not_applied},
+      {"23514", ErrorCode::failed_precondition, not_applied},
+      {"25006", ErrorCode::failed_precondition, not_applied},
+      {"25P02", ErrorCode::failed_precondition, not_applied},
+      {"28P01", ErrorCode::unauthenticated, not_applied},
+      {"28000", ErrorCode::unauthenticated, not_applied},
+      {"3D000", ErrorCode::not_found, not_applied},
+      {"40001", ErrorCode::conflict, not_applied},
+      {"40P01", ErrorCode::conflict, not_applied},
+      {"40003", ErrorCode::unavailable, unknown},
+      {"42601", ErrorCode::invalid_argument, not_applied},
+      {"42P01", ErrorCode::invalid_argument, not_applied},
+      {"42P07", ErrorCode::already_exists, not_applied},
+      {"42501", ErrorCode::permission_denied, not_applied},
+      {"53100", ErrorCode::resource_exhausted, not_applied},
+      {"53300", ErrorCode::unavailable, not_applied},
+      {"54001", ErrorCode::invalid_argument, not_applied},
+      {"55P03", ErrorCode::unavailable, not_applied},
+      {"57014", ErrorCode::cancelled, not_applied},
+      {"57P01", ErrorCode::unavailable, unknown},
+      {"57P02", ErrorCode::unavailable, unknown},
+      {"57P03", ErrorCode::unavailable, not_applied},
+      {"58030", ErrorCode::unavailable, not_applied},
+      {"P0001", ErrorCode::failed_precondition, not_applied},
+      {"XX000", ErrorCode::internal, not_applied},
+      {"XX001", ErrorCode::data_corruption, not_applied},
+      {"ZZ999", ErrorCode::internal, unknown},
       {"", ErrorCode::internal, unknown},
   };
   for (const Row& row : table) {
@@ -171,8 +189,8 @@ TEST(PostgresTypes, ServerTimesAreReadFarBeyondTheUsualYears) {
 }
 
 TEST(PostgresTypes, MalformedFieldsReadAsNothingAndNeverOutOfBounds) {
-  for (Oid type : {oid::boolean, oid::bytea, oid::int8, oid::int4, oid::int2, oid::text, oid::float4, oid::float8, oid::float4_array,
-                   oid::timestamptz, oid::numeric, oid::jsonb})
+  for (Oid type : {oid::boolean, oid::bytea, oid::int8, oid::int4, oid::int2, oid::text, oid::float4, oid::float8,
+                   oid::float4_array, oid::timestamptz, oid::numeric, oid::jsonb})
     for (bool binary : {false, true})
       for (std::size_t size = 0; size <= 24; ++size) {
         std::string bytes(size, '\x7F');

@@ -26,7 +26,8 @@ Result<void> check_first_word(std::string_view word) {
   auto is_word = [&](std::string_view other) { return word == other; };
   if (word.empty()) return invalid_argument("the SQL text holds no statement");
   if (std::any_of(transaction_words.begin(), transaction_words.end(), is_word))
-    return invalid_argument(std::string(word) + " is not a statement to execute").hint("use begin(), commit(), savepoint() and so on");
+    return invalid_argument(std::string(word) + " is not a statement to execute")
+        .hint("use begin(), commit(), savepoint() and so on");
   if (std::any_of(session_words.begin(), session_words.end(), is_word))
     return invalid_argument(std::string(word) + " would disturb the statements that the adapter prepares itself");
   if (word == "COPY") return unsupported("COPY is not available through this interface").hint("use execute_many()");
@@ -43,7 +44,8 @@ bool leaves_traces(const char* tag) {
 
 std::int64_t rows_affected(PGresult* result) {
   const char* tag = PQcmdStatus(result);
-  bool counts = starts_with(tag, "INSERT") || starts_with(tag, "UPDATE") || starts_with(tag, "DELETE") || starts_with(tag, "MERGE");
+  bool counts =
+      starts_with(tag, "INSERT") || starts_with(tag, "UPDATE") || starts_with(tag, "DELETE") || starts_with(tag, "MERGE");
   std::string_view number = PQcmdTuples(result);
   std::int64_t count = 0;
   if (counts) std::from_chars(number.data(), number.data() + number.size(), count);
@@ -57,7 +59,8 @@ QueryResult read_all(const PGresult* result) {
   int count = PQntuples(result);
   rows.rows.resize(static_cast<std::size_t>(count));
   for (int row = 0; row < count; ++row)
-    for (int column = 0; column < width; ++column) rows.rows[static_cast<std::size_t>(row)].push_back(value_at(result, row, column));
+    for (int column = 0; column < width; ++column)
+      rows.rows[static_cast<std::size_t>(row)].push_back(value_at(result, row, column));
   return rows;
 }
 
@@ -70,6 +73,22 @@ std::vector<Value> widest_kinds(std::span<const std::vector<Value>> rows) {
   return kinds;
 }
 
+}  // namespace
+
+std::string Session::Declaration::text(const RewrittenSql& sql) const {
+  bool plain = std::find(literal_null.begin(), literal_null.end(), true) == literal_null.end();
+  return plain ? sql.text : with_literal_nulls(sql, literal_null);
+}
+
+std::vector<Oid> Session::Declaration::sent_types() const {
+  std::vector<Oid> sent;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    if (!literal_null[i]) sent.push_back(types[i]);
+  return sent;
+}
+
+namespace {
+
 /// The n of "could not determine data type of parameter $n", whatever the language of the rest.
 std::size_t parameter_in(std::string_view message) {
   std::size_t at = message.find('$'), number = 0;
@@ -79,8 +98,32 @@ std::size_t parameter_in(std::string_view message) {
 
 constexpr std::string_view indeterminate_type = "42P18";
 constexpr std::string_view ambiguous_function = "42725";
+constexpr std::string_view datatype_mismatch = "42804";
 constexpr std::string_view outdated_plan = "0A000";
 constexpr std::string_view unknown_statement = "26000";
+
+/// After the server refused a statement for the types of its parameters: what to declare for the next try. False when there
+/// is nothing left to declare.
+bool declare_more(Session::Declaration& declaration, Parameters values, std::string_view sqlstate,
+                  std::string_view message) {
+  bool changed = false;
+  if (sqlstate == indeterminate_type || sqlstate == ambiguous_function) {
+    std::size_t unclear = sqlstate == indeterminate_type ? parameter_in(message) : 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (declaration.types[i] != oid::unspecified || (unclear != 0 && unclear != i + 1)) continue;
+      declaration.types[i] = oid::text;
+      changed = true;
+    }
+  } else if (sqlstate == datatype_mismatch) {
+    // In VALUES (..), (..) a column of nothing but parameters becomes text, whatever it is inserted into; NULLs do not.
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!values[i].is_null() || declaration.literal_null[i]) continue;
+      declaration.literal_null[i] = true;
+      changed = true;
+    }
+  }
+  return changed;
+}
 
 }  // namespace
 
@@ -90,9 +133,10 @@ Value value_at(const PGresult* result, int row, int column) {
 }
 
 Field field_at(const PGresult* result, int row, int column) {
-  return {.data = std::string_view(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))),
-          .type = PQftype(result, column),
-          .binary = PQfformat(result, column) == 1};
+  return {
+      .data = std::string_view(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))),
+      .type = PQftype(result, column),
+      .binary = PQfformat(result, column) == 1};
 }
 
 Result<std::unique_ptr<Session>> Session::open(const PostgresOptions& options, const Context& context) {
@@ -154,14 +198,16 @@ void Session::settle_stream() {
   if (stream_ != nullptr) stream_->take_rest();
 }
 
-/// The transaction to open, or the switch between reading and writing outside of one. The switch is a transaction of its own: a
-/// setting counts from the next transaction on.
+/// The transaction to open, or the switch between reading and writing outside of one. The switch is a transaction of its
+/// own: a setting counts from the next transaction on.
 void Session::add_prefix(Exchange& exchange, const Call& call) {
   if (begin_pending()) {
     exchange.sql(begin_sql_);
   } else if (!in_transaction_ && mode_ != call.access) {
     mode_ = call.access;
-    exchange.sql(mode_ == Access::read_only ? "SET default_transaction_read_only = on" : "SET default_transaction_read_only = off")
+    exchange
+        .sql(mode_ == Access::read_only ? "SET default_transaction_read_only = on"
+                                        : "SET default_transaction_read_only = off")
         .sync();
   }
 }
@@ -220,65 +266,63 @@ Result<Prepared*> Session::prepare(StatementCache::Entry& entry, Parameters para
 
 /// Leaves the types of text and NULL to the server, and names them only where it cannot tell.
 Result<Prepared*> Session::prepare_new(StatementCache::Entry& entry, Parameters parameters, const Call& call) {
-  std::vector<Oid> requested;
-  for (const Value& value : parameters) requested.push_back(requested_type(value.kind()));
-  std::vector<Oid> types = requested;
+  Declaration declaration;
+  for (const Value& value : parameters) declaration.types.push_back(requested_type(value.kind()));
+  declaration.literal_null.resize(parameters.size());
+  std::vector<Oid> requested = declaration.types;
   for (;;) {
     std::string sqlstate;
-    Result<Prepared> prepared = try_prepare(entry, types, call, sqlstate);
+    Result<Prepared> prepared = try_prepare(entry, declaration, call, sqlstate);
     if (prepared.ok()) {
       prepared->requested = std::move(requested);
       return cache_.add(entry, std::move(prepared).value());
     }
-    if (sqlstate != indeterminate_type && sqlstate != ambiguous_function) return std::move(prepared).error();
-    std::size_t unclear = sqlstate == indeterminate_type ? parameter_in(prepared.error().message()) : 0;
-    bool changed = false;
-    for (std::size_t i = 0; i < types.size(); ++i) {
-      if (types[i] != oid::unspecified || (unclear != 0 && unclear != i + 1)) continue;
-      types[i] = oid::text;
-      changed = true;
-    }
-    if (!changed) return std::move(prepared).error();
+    if (!declare_more(declaration, parameters, sqlstate, prepared.error().message())) return std::move(prepared).error();
   }
 }
 
-/// One round trip. Inside a transaction a savepoint guards it where a second try may follow: a failed parse would abort it.
-Result<Prepared> Session::try_prepare(const StatementCache::Entry& entry, const std::vector<Oid>& types, const Call& call,
+/// One round trip. Inside a transaction a savepoint guards it: a failed parse would abort the transaction.
+Result<Prepared> Session::try_prepare(const StatementCache::Entry& entry, const Declaration& declaration, const Call& call,
                                       std::string& sqlstate) {
   Prepared prepared;
   prepared.name = cache_.next_name();
-  bool guarded = in_transaction_ && !connection_->in_failed_transaction() &&
-                 std::find(types.begin(), types.end(), oid::unspecified) != types.end();
+  bool guarded = in_transaction_ && !connection_->in_failed_transaction();
   (void)connection_->take_cut_identifier();
 
   Exchange exchange(*connection_, call.context, call.operation, Commits::no);
   deallocate_dropped(exchange);
   if (guarded) exchange.sql("SAVEPOINT loam_prepare");
-  exchange.prepare(prepared.name, entry.rewritten.text, types).describe(prepared.name).answers();
+  exchange.prepare(prepared.name, declaration.text(entry.rewritten), declaration.sent_types())
+      .describe(prepared.name)
+      .answers();
   if (guarded) exchange.sql("RELEASE SAVEPOINT loam_prepare");
   LOAM_TRY(exchange.send());
   Result<ResultPointer> described = exchange.finish();
   if (!described.ok()) {
     sqlstate = exchange.sqlstate();
-    if (guarded && !connection_->broken()) {
-      Exchange undo(*connection_, call.context, call.operation, Commits::no);
-      undo.sql("ROLLBACK TO SAVEPOINT loam_prepare").sql("RELEASE SAVEPOINT loam_prepare");
-      LOAM_TRY(undo.send());
-      LOAM_TRY(undo.finish());
-    }
+    if (guarded && !connection_->broken()) LOAM_TRY(undo_prepare(call));
     return std::move(described).error();
   }
   if (connection_->take_cut_identifier()) {
-    spoil();  // it holds a statement under a name that the cache does not know
+    cache_.drop(std::move(prepared.name));
     return invalid_argument("the statement has a name longer than 63 bytes, which PostgreSQL would cut");
   }
 
   const PGresult* result = described->get();
-  for (int i = 0; i < PQnparams(result); ++i) prepared.types.push_back(PQparamtype(result, i));
+  for (int sent = 0; bool literal : declaration.literal_null)
+    prepared.types.push_back(literal ? oid::unspecified : PQparamtype(result, sent++));
   int columns = PQnfields(result);
   prepared.binary = true;
   for (int i = 0; i < columns; ++i) prepared.binary = prepared.binary && reads_binary(PQftype(result, i));
   return prepared;
+}
+
+Result<void> Session::undo_prepare(const Call& call) {
+  Exchange undo(*connection_, call.context, call.operation, Commits::no);
+  undo.sql("ROLLBACK TO SAVEPOINT loam_prepare").sql("RELEASE SAVEPOINT loam_prepare");
+  LOAM_TRY(undo.send());
+  LOAM_TRY(undo.finish());
+  return {};
 }
 
 void Session::deallocate_dropped(Exchange& exchange) {
@@ -286,8 +330,8 @@ void Session::deallocate_dropped(Exchange& exchange) {
   for (const std::string& name : cache_.take_dropped()) exchange.sql("DEALLOCATE " + name);
 }
 
-/// After a change of a table's columns the server refuses to run `SELECT *` as it was prepared; nothing of it ran. A feature that
-/// it does not support says the same, and says it again.
+/// After a change of a table's columns the server refuses to run `SELECT *` as it was prepared; nothing of it ran. A feature
+/// that it does not support says the same, and says it again.
 bool Session::forget_outdated(const Exchange& exchange, const Ready& ready) {
   if (exchange.sqlstate() == unknown_statement) spoil();  // somebody threw away what we had prepared
   if (exchange.sqlstate() != outdated_plan || connection_->broken()) return false;
@@ -375,7 +419,8 @@ Result<Stream> Session::stream(std::string_view sql, Parameters parameters, cons
 }
 
 template <typename Answer>
-Result<Answer> Session::twice_if_outdated(std::string_view sql, Parameters parameters, const Call& call, Attempt<Answer> attempt) {
+Result<Answer> Session::twice_if_outdated(std::string_view sql, Parameters parameters, const Call& call,
+                                          Attempt<Answer> attempt) {
   settle_stream();
   LOAM_TRY(lock_before_snapshot(sql, parameters, call));
   bool again = false;
@@ -399,11 +444,13 @@ Result<void> Session::send_rows(StatementCache::Entry& entry, std::span<const st
     if (rows[i].size() != entry.rewritten.parameters)
       return invalid_argument("row " + std::to_string(i + 1) + " has " + std::to_string(rows[i].size()) +
                               " values; the statement has " + std::to_string(entry.rewritten.parameters) + " parameters");
-    bool known = std::any_of(entry.variants.begin(), entry.variants.end(), [&](const Prepared& p) { return p.accepts(rows[i]); });
+    bool known =
+        std::any_of(entry.variants.begin(), entry.variants.end(), [&](const Prepared& p) { return p.accepts(rows[i]); });
     if (!known && !bound.empty()) break;  // preparing could drop one that this pipeline uses
     LOAM_TRY(prepared.emplace_back(), prepare(entry, rows[i], call));
     Result<BoundParameters> values = BoundParameters::bind(rows[i], prepared.back()->types);
-    if (!values.ok()) return invalid_argument("row " + std::to_string(i + 1) + ": " + values.error().message()).hint(values.error().hint());
+    if (!values.ok())
+      return invalid_argument("row " + std::to_string(i + 1) + ": " + values.error().message()).hint(values.error().hint());
     for (int k = 0; k < values->count(); ++k) bytes += static_cast<std::size_t>(values->lengths()[k]);
     bound.push_back(std::move(values).value());
   }
@@ -429,7 +476,8 @@ Result<void> Session::send_rows(StatementCache::Entry& entry, std::span<const st
   return done;
 }
 
-Result<std::int64_t> Session::execute_many(std::string_view sql, std::span<const std::vector<Value>> rows, const Call& call) {
+Result<std::int64_t> Session::execute_many(std::string_view sql, std::span<const std::vector<Value>> rows,
+                                           const Call& call) {
   if (rows.empty()) return std::int64_t{0};
   settle_stream();
   auto run = [&]() -> Result<std::int64_t> {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A server session as the pool holds it: a connection, the statements it has prepared, and what it was told last. Internal to
-/// the adapter.
+/// A server session as the pool holds it: a connection, the statements it has prepared, and what it was told last. Internal
+/// to the adapter.
 
 #include <memory>
 #include <span>
@@ -43,6 +43,15 @@ struct Stream {
 /// *needs external synchronization*
 class Session {
  public:
+  /// How the parameters of a statement are declared to the server.
+  struct Declaration {
+    std::vector<Oid> types;          ///< 0: the server infers it
+    std::vector<bool> literal_null;  ///< written as NULL instead of being a parameter
+
+    std::string text(const RewrittenSql& sql) const;
+    std::vector<Oid> sent_types() const;
+  };
+
   static Result<std::unique_ptr<Session>> open(const PostgresOptions& options, const Context& context);
 
   /// For the pool: whether it still works after so long.
@@ -92,8 +101,9 @@ class Session {
   /// The prepared statement for values of these kinds; a round trip when it is new.
   Result<Prepared*> prepare(StatementCache::Entry& entry, Parameters parameters, const Call& call);
   Result<Prepared*> prepare_new(StatementCache::Entry& entry, Parameters parameters, const Call& call);
-  Result<Prepared> try_prepare(const StatementCache::Entry& entry, const std::vector<Oid>& types, const Call& call,
+  Result<Prepared> try_prepare(const StatementCache::Entry& entry, const Declaration& declaration, const Call& call,
                                std::string& sqlstate);
+  Result<void> undo_prepare(const Call& call);
   void deallocate_dropped(Exchange& exchange);
   void add_prefix(Exchange& exchange, const Call& call);
 
@@ -125,7 +135,7 @@ class Session {
   std::string begin_sql_;
   bool in_transaction_ = false;
   std::optional<std::int64_t> held_lock_;  ///< by the session, until the transaction's own hold
-  Access mode_ = Access::read_only;  ///< default_transaction_read_only of the session
+  Access mode_ = Access::read_only;        ///< default_transaction_read_only of the session
   bool spoiled_ = false;
 };
 

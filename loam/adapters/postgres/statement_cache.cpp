@@ -8,6 +8,7 @@ bool Prepared::accepts(std::span<const Value> values) const {
   for (std::size_t i = 0; i < values.size(); ++i) {
     ValueKind kind = values[i].kind();
     if (kind == ValueKind::null) continue;
+    if (types[i] == oid::unspecified) return false;
     Oid wanted = requested_type(kind);
     if (wanted == requested[i] || wanted == types[i]) continue;
     return false;
@@ -45,7 +46,8 @@ Prepared* StatementCache::add(Entry& entry, Prepared prepared) {
 }
 
 void StatementCache::remove(Entry& entry, const Prepared* prepared) {
-  auto found = std::find_if(entry.variants.begin(), entry.variants.end(), [&](const Prepared& one) { return &one == prepared; });
+  auto found =
+      std::find_if(entry.variants.begin(), entry.variants.end(), [&](const Prepared& one) { return &one == prepared; });
   if (found == entry.variants.end()) return;
   dropped_.push_back(std::move(found->name));
   entry.variants.erase(found);

@@ -18,11 +18,12 @@ namespace loam::postgres {
 /// One prepared statement. The same SQL is prepared once for each combination of parameter kinds that cannot share one.
 struct Prepared {
   std::string name;
-  std::vector<Oid> requested;    ///< 0: left to the server
-  std::vector<Oid> types;        ///< what it is now
-  bool binary = false;           ///< every column can be read in binary form
+  std::vector<Oid> requested;  ///< 0: left to the server
+  std::vector<Oid> types;      ///< what it is now; 0: stands as NULL in the text, and is not sent
+  bool binary = false;         ///< every column can be read in binary form
 
-  /// Whether values of these kinds can be bound to it: NULL to anything, others to the type they would have asked for.
+  /// Whether values of these kinds can be bound to it: NULL to anything, others to the type they would have asked for, or to
+  /// what the server made of it.
   bool accepts(std::span<const Value> values) const;
 };
 
@@ -41,7 +42,9 @@ class StatementCache {
   /// rewrite_placeholders().
   Result<Entry*> find(std::string_view sql);
   Prepared* add(Entry& entry, Prepared prepared);
-  /// Its name joins the ones to deallocate.
+  /// A name that the server holds and nobody here will use.
+  void drop(std::string name) { dropped_.push_back(std::move(name)); }
+  /// Its name joins the dropped ones.
   void remove(Entry& entry, const Prepared* prepared);
   std::string next_name() { return "loam_" + std::to_string(++names_); }
 

@@ -125,7 +125,8 @@ class PostgresTransaction final : public Transaction {
   Result<void> check_usable() {
     if (over_) return failed_precondition("the transaction has ended");
     if (!lease_->spoiled() || still_open()) return {};
-    return Error(ErrorCode::unavailable, "the transaction was rolled back: its connection to " + lease_->target() + " was lost")
+    return Error(ErrorCode::unavailable,
+                 "the transaction was rolled back: its connection to " + lease_->target() + " was lost")
         .hint("run the transaction again");
   }
 
@@ -158,7 +159,8 @@ class PostgresTransaction final : public Transaction {
 
 }  // namespace
 
-std::unique_ptr<Transaction> make_transaction(SessionPool::Lease lease, TransactionOptions options, const SqlDialect& dialect) {
+std::unique_ptr<Transaction> make_transaction(SessionPool::Lease lease, TransactionOptions options,
+                                              const SqlDialect& dialect) {
   return std::make_unique<PostgresTransaction>(std::move(lease), options, dialect);
 }
 

@@ -9,6 +9,7 @@
 namespace loam::postgres {
 
 /// Sends nothing yet: the BEGIN goes out with the first statement.
-std::unique_ptr<Transaction> make_transaction(SessionPool::Lease lease, TransactionOptions options, const SqlDialect& dialect);
+std::unique_ptr<Transaction> make_transaction(SessionPool::Lease lease, TransactionOptions options,
+                                              const SqlDialect& dialect);
 
 }  // namespace loam::postgres

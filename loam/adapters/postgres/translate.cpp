@@ -15,65 +15,65 @@ struct SqlStateRule {
 
 // Longest prefix wins. The classes are those of the manual's appendix A.
 constexpr SqlStateRule rules[] = {
-    {"03", ErrorCode::invalid_argument},                         // the statement is not complete
-    {"08", ErrorCode::unavailable, Outcome::unknown},            // connection lost: the statement may have run
-    {"08001", ErrorCode::unavailable},                           // never connected: nothing ran
-    {"08004", ErrorCode::unavailable},                           // the server refused the connection
-    {"0A", ErrorCode::unsupported},                              // feature not supported
-    {"0L", ErrorCode::permission_denied},                        // invalid grantor
-    {"0P", ErrorCode::invalid_argument},                         // no such role
-    {"20", ErrorCode::invalid_argument},                         // CASE without a match
-    {"21", ErrorCode::invalid_argument},                         // a subquery gave more than one row
-    {"22", ErrorCode::invalid_argument},                         // data exception: range, format, encoding, division by zero
-    {"23", ErrorCode::failed_precondition},                      // NOT NULL, CHECK, foreign key, exclusion
-    {"23505", ErrorCode::already_exists},                        // unique
-    {"24", ErrorCode::failed_precondition},                      // cursor state
-    {"25", ErrorCode::failed_precondition},                      // transaction state; 25006 is a write in a read-only one
-    {"25P03", ErrorCode::unavailable},                           // the server ended a session idle in its transaction
-    {"25P04", ErrorCode::deadline_exceeded},                     // the server's transaction_timeout
-    {"26", ErrorCode::unavailable},                              // a prepared statement is gone; the session is replaced
-    {"27", ErrorCode::failed_precondition},                      // triggered data change
-    {"28", ErrorCode::unauthenticated},                          // unknown role, wrong password, pg_hba
-    {"2B", ErrorCode::failed_precondition},                      // other objects depend on it
-    {"2D", ErrorCode::failed_precondition},                      // transaction termination not allowed here
-    {"34", ErrorCode::invalid_argument},                         // no such cursor
-    {"3B", ErrorCode::failed_precondition},                      // no such savepoint
-    {"3D", ErrorCode::not_found},                                // no such database
-    {"3F", ErrorCode::invalid_argument},                         // no such schema
-    {"40", ErrorCode::conflict},                                 // rolled back by the server: run the transaction again
-    {"40002", ErrorCode::failed_precondition},                   // rolled back by a constraint checked at commit
-    {"40003", ErrorCode::unavailable, Outcome::unknown},         // statement completion unknown
-    {"42", ErrorCode::invalid_argument},                         // syntax, unknown or ambiguous names, wrong types
+    {"03", ErrorCode::invalid_argument},                  // the statement is not complete
+    {"08", ErrorCode::unavailable, Outcome::unknown},     // connection lost: the statement may have run
+    {"08001", ErrorCode::unavailable},                    // never connected: nothing ran
+    {"08004", ErrorCode::unavailable},                    // the server refused the connection
+    {"0A", ErrorCode::unsupported},                       // feature not supported
+    {"0L", ErrorCode::permission_denied},                 // invalid grantor
+    {"0P", ErrorCode::invalid_argument},                  // no such role
+    {"20", ErrorCode::invalid_argument},                  // CASE without a match
+    {"21", ErrorCode::invalid_argument},                  // a subquery gave more than one row
+    {"22", ErrorCode::invalid_argument},                  // data exception: range, format, encoding, division by zero
+    {"23", ErrorCode::failed_precondition},               // NOT NULL, CHECK, foreign key, exclusion
+    {"23505", ErrorCode::already_exists},                 // unique
+    {"24", ErrorCode::failed_precondition},               // cursor state
+    {"25", ErrorCode::failed_precondition},               // transaction state; 25006 is a write in a read-only one
+    {"25P03", ErrorCode::unavailable},                    // the server ended a session idle in its transaction
+    {"25P04", ErrorCode::deadline_exceeded},              // the server's transaction_timeout
+    {"26", ErrorCode::unavailable},                       // a prepared statement is gone; the session is replaced
+    {"27", ErrorCode::failed_precondition},               // triggered data change
+    {"28", ErrorCode::unauthenticated},                   // unknown role, wrong password, pg_hba
+    {"2B", ErrorCode::failed_precondition},               // other objects depend on it
+    {"2D", ErrorCode::failed_precondition},               // transaction termination not allowed here
+    {"34", ErrorCode::invalid_argument},                  // no such cursor
+    {"3B", ErrorCode::failed_precondition},               // no such savepoint
+    {"3D", ErrorCode::not_found},                         // no such database
+    {"3F", ErrorCode::invalid_argument},                  // no such schema
+    {"40", ErrorCode::conflict},                          // rolled back by the server: run the transaction again
+    {"40002", ErrorCode::failed_precondition},            // rolled back by a constraint checked at commit
+    {"40003", ErrorCode::unavailable, Outcome::unknown},  // statement completion unknown
+    {"42", ErrorCode::invalid_argument},                  // syntax, unknown or ambiguous names, wrong types
     {"42501", ErrorCode::permission_denied},
-    {"42P03", ErrorCode::already_exists},                        // cursor
-    {"42P04", ErrorCode::already_exists},                        // database
-    {"42P06", ErrorCode::already_exists},                        // schema
-    {"42P07", ErrorCode::already_exists},                        // table, index
-    {"42701", ErrorCode::already_exists},                        // column
-    {"42710", ErrorCode::already_exists},                        // other object
-    {"42723", ErrorCode::already_exists},                        // function
-    {"44", ErrorCode::failed_precondition},                      // WITH CHECK OPTION
-    {"53", ErrorCode::resource_exhausted},                       // disk, memory
-    {"53300", ErrorCode::unavailable},                           // too many connections: retry later
-    {"54", ErrorCode::invalid_argument},                         // statement too large or complex, too many columns
-    {"55", ErrorCode::failed_precondition},                      // object not in the state needed, or in use
-    {"55P03", ErrorCode::unavailable},                           // lock not available
-    {"57", ErrorCode::unavailable},                              // operator intervention
-    {"57014", ErrorCode::cancelled},                             // query cancelled (our own cancels are told apart before)
-    {"57P01", ErrorCode::unavailable, Outcome::unknown},         // session ended by an administrator
-    {"57P02", ErrorCode::unavailable, Outcome::unknown},         // session ended because another backend crashed
-    {"57P03", ErrorCode::unavailable},                           // starting up or shutting down: never connected
-    {"57P04", ErrorCode::unavailable, Outcome::unknown},         // the database was dropped
-    {"57P05", ErrorCode::unavailable},                           // idle session timeout
-    {"58", ErrorCode::internal},                                 // system error
-    {"58030", ErrorCode::unavailable},                           // I/O error
-    {"72", ErrorCode::conflict},                                 // snapshot too old: run the transaction again
-    {"F0", ErrorCode::internal},                                 // configuration file
-    {"HV", ErrorCode::unavailable},                              // foreign data wrapper
-    {"P0", ErrorCode::failed_precondition},                      // RAISE in a function or trigger
+    {"42P03", ErrorCode::already_exists},                 // cursor
+    {"42P04", ErrorCode::already_exists},                 // database
+    {"42P06", ErrorCode::already_exists},                 // schema
+    {"42P07", ErrorCode::already_exists},                 // table, index
+    {"42701", ErrorCode::already_exists},                 // column
+    {"42710", ErrorCode::already_exists},                 // other object
+    {"42723", ErrorCode::already_exists},                 // function
+    {"44", ErrorCode::failed_precondition},               // WITH CHECK OPTION
+    {"53", ErrorCode::resource_exhausted},                // disk, memory
+    {"53300", ErrorCode::unavailable},                    // too many connections: retry later
+    {"54", ErrorCode::invalid_argument},                  // statement too large or complex, too many columns
+    {"55", ErrorCode::failed_precondition},               // object not in the state needed, or in use
+    {"55P03", ErrorCode::unavailable},                    // lock not available
+    {"57", ErrorCode::unavailable},                       // operator intervention
+    {"57014", ErrorCode::cancelled},                      // query cancelled (our own cancels are told apart before)
+    {"57P01", ErrorCode::unavailable, Outcome::unknown},  // session ended by an administrator
+    {"57P02", ErrorCode::unavailable, Outcome::unknown},  // session ended because another backend crashed
+    {"57P03", ErrorCode::unavailable},                    // starting up or shutting down: never connected
+    {"57P04", ErrorCode::unavailable, Outcome::unknown},  // the database was dropped
+    {"57P05", ErrorCode::unavailable},                    // idle session timeout
+    {"58", ErrorCode::internal},                          // system error
+    {"58030", ErrorCode::unavailable},                    // I/O error
+    {"72", ErrorCode::conflict},                          // snapshot too old: run the transaction again
+    {"F0", ErrorCode::internal},                          // configuration file
+    {"HV", ErrorCode::unavailable},                       // foreign data wrapper
+    {"P0", ErrorCode::failed_precondition},               // RAISE in a function or trigger
     {"XX", ErrorCode::internal},
     {"XX001", ErrorCode::data_corruption},
-    {"XX002", ErrorCode::data_corruption},                       // index corrupted
+    {"XX002", ErrorCode::data_corruption},  // index corrupted
 };
 
 std::string_view field(const PGresult* result, int code) {
@@ -91,9 +91,8 @@ std::string hint_for(std::string_view sqlstate) {
 }
 
 bool is_sqlstate(std::string_view text) {
-  return text.size() == 5 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-         });
+  return text.size() == 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
 }
 
 /// libpq 15 gives no SQLSTATE for a refused connection, but its verbose message has it: "FATAL:  28P01: password ..".

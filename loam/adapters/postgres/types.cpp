@@ -56,7 +56,9 @@ double float_of(const Field& field) {
   return std::bit_cast<double>(big_endian(field.data, 8));
 }
 
-bool bool_of(const Field& field) { return !field.data.empty() && (field.binary ? field.data[0] != 0 : field.data[0] == 't'); }
+bool bool_of(const Field& field) {
+  return !field.data.empty() && (field.binary ? field.data[0] != 0 : field.data[0] == 't');
+}
 
 /// Infinite times become the ends of the range.
 Timestamp time_of(const Field& field) {

@@ -47,8 +47,8 @@ bool reads_binary(Oid type) noexcept;
 /// Parameters in the form libpq takes. Borrows strings and bytes from the values, which must outlive it.
 class BoundParameters {
  public:
-  /// `types` are those of the prepared statement. invalid_argument naming the parameter: NUL in text, a decimal that is none, a
-  /// string where the database wants bytes, a value over limits::value_bytes_max, a time out of range.
+  /// `types` are those of the prepared statement; a value whose type is 0 is a NULL that stands in the text. invalid_argument naming the parameter: NUL in text, a decimal that is
+  /// none, a string where the database wants bytes, a value over limits::value_bytes_max, a time out of range.
   static Result<BoundParameters> bind(std::span<const Value> values, const std::vector<Oid>& types);
 
   int count() const { return static_cast<int>(pointers_.size()); }
@@ -78,12 +78,14 @@ struct Field {
   bool binary;
 };
 
-/// data_corruption cannot happen with a server that keeps its protocol; malformed fields read as 0 or empty, never out of bounds.
+/// data_corruption cannot happen with a server that keeps its protocol; malformed fields read as 0 or empty, never out of
+/// bounds.
 Value read_value(const Field& field);
 /// 0 for what is not a number.
 std::int64_t read_int64(const Field& field);
 double read_float64(const Field& field);
-/// A view of the field where it is text or bytes already, else its text made in `scratch`; a vector as encode_vector() writes it.
+/// A view of the field where it is text or bytes already, else its text made in `scratch`; a vector as encode_vector()
+/// writes it.
 std::string_view read_text(const Field& field, std::string& scratch);
 
 /// The digits of PostgreSQL's binary numeric; "NaN", "Infinity", "-Infinity" too.
