@@ -1,7 +1,8 @@
 #pragma once
 
-/// Named places where a crash test ends the process as `kill -9` would: LOAM_KILL_AT=name:nth in the environment, nth from 1.
-/// Present only when the CMake option LOAM_KILL_POINTS is on, as it is when the tests are built; else they compile to nothing.
+/// Named places where a crash test ends the process as `kill -9` would: LOAM_KILL_AT=name:nth in the environment, nth
+/// from 1. Present only when the CMake option LOAM_KILL_POINTS is on, as it is when the tests are built; else they compile
+/// to nothing.
 
 #ifdef LOAM_KILL_POINTS
 

@@ -102,7 +102,9 @@ Result<void> copy_blobs(const std::string& from, const std::string& to, int dept
 }
 
 BackupReport report_of(const Manifest& manifest) {
-  return {.files = static_cast<std::int64_t>(manifest.files.size()), .bytes = total_bytes(manifest), .taken_at = manifest.taken_at};
+  return {.files = static_cast<std::int64_t>(manifest.files.size()),
+          .bytes = total_bytes(manifest),
+          .taken_at = manifest.taken_at};
 }
 
 /// Opens the database of a copy and lets SQLite read all of it.
@@ -160,8 +162,8 @@ std::string compact_time(Timestamp time) {
   return text;
 }
 
-/// Gives the copy its final name. With a former store there, the two names are exchanged in one step: at no instant, and after no
-/// crash, is `target` absent or mixed. Returns the former store's new name.
+/// Gives the copy its final name. With a former store there, the two names are exchanged in one step: at no instant, and
+/// after no crash, is `target` absent or mixed. Returns the former store's new name.
 Result<std::string> put_in_place(UnfinishedDirectory& copy, const std::string& target, const Context& context) {
   LOAM_TRY(auto kind, path_kind(target));
   LOAM_KILL_POINT("restore.before_rename");
@@ -172,7 +174,8 @@ Result<std::string> put_in_place(UnfinishedDirectory& copy, const std::string& t
     LOAM_TRY(sync_directory(parent_of(target)));
     return std::string();
   }
-  // A writer in the middle of a commit would go on in the directory that is moved away; those that come later notice by themselves.
+  // A writer in the middle of a commit would go on in the directory that is moved away; those that come later notice by
+  // themselves.
   LOAM_TRY(auto lock, ProcessLock::open(target, {.timeout_ms = replace_lock_timeout_ms}));
   LOAM_TRY(auto lease, lock->acquire(context));
   std::string kept = target + ".before-restore-" + compact_time(system_clock().now());

@@ -28,7 +28,8 @@ class Backup : public testing::Test {
     auto db = open_sqlite({.path = database_path(directory)});
     EXPECT_TRUE(db.ok());
     EXPECT_TRUE((*db)->execute("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, text TEXT)").ok());
-    for (int i = 0; i < rows; ++i) EXPECT_TRUE((*db)->execute("INSERT INTO t(text) VALUES (?)", {std::string(200, 'x')}).ok());
+    for (int i = 0; i < rows; ++i)
+      EXPECT_TRUE((*db)->execute("INSERT INTO t(text) VALUES (?)", {std::string(200, 'x')}).ok());
     return std::move(db).value();
   }
 
@@ -120,7 +121,8 @@ TEST_F(Backup, CancelledBackupLeavesNothing) {
   Cancellation cancel;
   cancel.cancel();
 
-  auto taken = take_backup({*store_, root_ / "app.loam", "sqlite test", system_clock()}, backup_, Context().cancelled_by(cancel));
+  auto taken =
+      take_backup({*store_, root_ / "app.loam", "sqlite test", system_clock()}, backup_, Context().cancelled_by(cancel));
 
   EXPECT_EQ(taken.error().code(), ErrorCode::cancelled);
   EXPECT_EQ(names(), (std::vector<std::string>{"app.loam"}));

@@ -49,7 +49,7 @@ class Problems {
 };
 
 struct Listing {
-  std::set<std::string> files;        ///< regular ones, by relative name
+  std::set<std::string> files;  ///< regular ones, by relative name
   std::set<std::string> directories;
 };
 
@@ -143,7 +143,8 @@ bool size_fits(const FileDescriptor& file, const ManifestFile& entry, Problems& 
 }
 
 void compare_hash(const ManifestFile& entry, const std::string& found, Problems& problems) {
-  if (found != entry.sha256) problems.add(entry.name, "was changed: its SHA-256 is " + found + " instead of " + entry.sha256);
+  if (found != entry.sha256)
+    problems.add(entry.name, "was changed: its SHA-256 is " + found + " instead of " + entry.sha256);
 }
 
 Result<Manifest> read_manifest(const std::string& directory) {
@@ -178,7 +179,8 @@ Result<void> find_extras(const std::string& directory, const Manifest& manifest,
   return {};
 }
 
-Result<void> verify_file(const std::string& directory, const ManifestFile& entry, Problems& problems, const Context& context) {
+Result<void> verify_file(const std::string& directory, const ManifestFile& entry, Problems& problems,
+                         const Context& context) {
   auto file = open_beneath(directory, entry.name, problems);
   if (!file || !size_fits(*file, entry, problems)) return {};
   Sha256 hash;

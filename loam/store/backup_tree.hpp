@@ -1,7 +1,7 @@
 #pragma once
 
-/// The files of a backup, without knowing what is in them: seal a directory with a manifest, verify it, copy it. Backups come from
-/// anywhere, so nothing in them is followed, trusted for its size or used as a path before it was checked.
+/// The files of a backup, without knowing what is in them: seal a directory with a manifest, verify it, copy it. Backups
+/// come from anywhere, so nothing in them is followed, trusted for its size or used as a path before it was checked.
 
 #include <string>
 
@@ -10,12 +10,12 @@
 
 namespace loam::store_internal {
 
-/// Hashes and syncs every file below `directory`, then writes and syncs the manifest, then the directories. The manifest is last:
-/// a directory with a whole one is a whole backup. `header` gives all but the files.
+/// Hashes and syncs every file below `directory`, then writes and syncs the manifest, then the directories. The manifest is
+/// last: a directory with a whole one is a whole backup. `header` gives all but the files.
 Result<Manifest> seal_tree(const std::string& directory, Manifest header, const Context& context);
 
-/// Reads every byte. data_corruption listing what is missing, changed or too much; not_found when there is no such directory;
-/// failed_precondition when it holds no manifest.
+/// Reads every byte. data_corruption listing what is missing, changed or too much; not_found when there is no such
+/// directory; failed_precondition when it holds no manifest.
 Result<Manifest> verify_tree(const std::string& directory, const Context& context);
 
 /// Copies all files that the manifest names into the empty directory `to`, manifest included, and syncs them. Errors as

@@ -12,7 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Manifest header() { return {.taken_at = {1'700'000'000'000'000}, .store_format = 1, .engine = "sqlite 3.40.1", .files = {}}; }
+Manifest header() {
+  return {.taken_at = {1'700'000'000'000'000}, .store_format = 1, .engine = "sqlite 3.40.1", .files = {}};
+}
 
 /// A sealed tree with files of several sizes, one empty, two below directories.
 class SealedTree : public testing::Test {
@@ -148,8 +150,8 @@ TEST(Manifest, RoundTrips) {
 
 // Whoever writes the backup also writes its hash, so a fitting hash proves nothing about the names.
 TEST(Manifest, HostileNamesAreRefusedDespiteAFittingHash) {
-  for (std::string name : {"../loam.db", "/etc/passwd", "files/../../x", "files//x", "files/", "./loam.db", ".hidden", "a\\b", "a b",
-                           "files/.x", "a/b/c/d/e", "x\ty", "n\xc3\xa4me", ""}) {
+  for (std::string name : {"../loam.db", "/etc/passwd", "files/../../x", "files//x", "files/", "./loam.db", ".hidden",
+                           "a\\b", "a b", "files/.x", "a/b/c/d/e", "x\ty", "n\xc3\xa4me", ""}) {
     auto decoded = decode_manifest(with_hash(lines_before_files + "file " + some_hash + " 3 " + name + "\n"));
     ASSERT_FALSE(decoded.ok()) << name;
     EXPECT_EQ(decoded.error().code(), ErrorCode::data_corruption);
@@ -163,8 +165,8 @@ TEST(Manifest, OnlyItsOwnFormIsRead) {
   std::string file = "file " + some_hash + " 3 a\n";
   ASSERT_TRUE(decode_manifest(with_hash(lines_before_files + file)).ok());
   for (const std::string& lines : {
-           lines_before_files + file + file,                                     // named twice
-           lines_before_files + "file " + some_hash + " 03 a\n",                 // another way to write 3
+           lines_before_files + file + file,                      // named twice
+           lines_before_files + "file " + some_hash + " 03 a\n",  // another way to write 3
            lines_before_files + "file " + some_hash + " -3 a\n",
            lines_before_files + "file " + some_hash + " 99999999999999999999 a\n",
            lines_before_files + "file " + some_hash + "  3 a\n",

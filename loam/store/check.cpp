@@ -25,7 +25,8 @@ std::optional<std::string> problem_of_entry(std::string_view name_space, std::st
   auto named = [&](const std::string& what) { return "kv entry " + hex_of(name_space) + "/" + hex_of(key) + ": " + what; };
   auto space = check_namespace(name_space);
   if (!space.ok()) return named(space.error().message());
-  if (key.empty() || key.size() > limits::key_bytes_max) return named("its key has " + std::to_string(key.size()) + " bytes");
+  if (key.empty() || key.size() > limits::key_bytes_max)
+    return named("its key has " + std::to_string(key.size()) + " bytes");
   if (value_bytes < 0 || value_bytes > static_cast<std::int64_t>(limits::value_bytes_max))
     return named("its value has " + std::to_string(value_bytes) + " bytes");
   return std::nullopt;
@@ -58,8 +59,8 @@ Result<std::vector<std::string>> migration_problems(Database& db, const Context&
   for (const AppliedMigration& one : applied) {
     int expected = ++newest[one.component];
     if (one.version != expected)
-      problems.push_back("migrations of \"" + one.component + "\": version " + std::to_string(one.version) + " is recorded where " +
-                         std::to_string(expected) + " should be");
+      problems.push_back("migrations of \"" + one.component + "\": version " + std::to_string(one.version) +
+                         " is recorded where " + std::to_string(expected) + " should be");
   }
   for (const auto& [component, version] : newest)
     if (version == 0) problems.push_back("no migration of \"" + component + "\" is recorded, although its tables are there");

@@ -24,34 +24,26 @@ constexpr std::size_t block_bytes = 256u << 10;
 
 ErrorCode code_of(int error_number) {
   switch (error_number) {
-    case ENOENT:
-      return ErrorCode::not_found;
+    case ENOENT: return ErrorCode::not_found;
     case EEXIST:
-    case ENOTEMPTY:
-      return ErrorCode::already_exists;
+    case ENOTEMPTY: return ErrorCode::already_exists;
     case EACCES:
     case EPERM:
-    case EROFS:
-      return ErrorCode::permission_denied;
+    case EROFS: return ErrorCode::permission_denied;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case EFBIG:
-      return ErrorCode::resource_exhausted;
+    case EFBIG: return ErrorCode::resource_exhausted;
     case ENOTDIR:
     case EISDIR:
-    case ELOOP:
-      return ErrorCode::failed_precondition;
+    case ELOOP: return ErrorCode::failed_precondition;
     case EINVAL:
     case ENOSYS:
-    case EOPNOTSUPP:
-      return ErrorCode::unsupported;
-    case ENAMETOOLONG:
-      return ErrorCode::invalid_argument;
-    default:
-      return ErrorCode::unavailable;
+    case EOPNOTSUPP: return ErrorCode::unsupported;
+    case ENAMETOOLONG: return ErrorCode::invalid_argument;
+    default: return ErrorCode::unavailable;
   }
 }
 
@@ -208,8 +200,8 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
   return names;
 }
 
-Result<std::int64_t> read_blocks(int fd, const std::string& path, const std::function<Result<void>(std::string_view block)>& each,
-                                 const Context& context) {
+Result<std::int64_t> read_blocks(int fd, const std::string& path,
+                                 const std::function<Result<void>(std::string_view block)>& each, const Context& context) {
   std::string buffer(block_bytes, '\0');
   std::int64_t total = 0;
   for (;;) {

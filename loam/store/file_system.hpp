@@ -81,8 +81,8 @@ Result<std::vector<std::string>> list_directory(const std::string& path);
 Result<std::int64_t> copy_file(int from, const std::string& from_path, const std::string& to,
                                const std::function<void(std::string_view block)>& each_block, const Context& context);
 /// Reads an open file from its start to its end, block by block; the bytes read.
-Result<std::int64_t> read_blocks(int fd, const std::string& path, const std::function<Result<void>(std::string_view block)>& each,
-                                 const Context& context);
+Result<std::int64_t> read_blocks(int fd, const std::string& path,
+                                 const std::function<Result<void>(std::string_view block)>& each, const Context& context);
 
 /// Removes a directory that this process has made, with all that is in it; links are removed, never followed.
 void remove_tree(const std::string& path);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The store's database as everybody but the store sees it: a write outside of a store transaction, made by the very thread that
-/// runs one, is refused at once instead of waiting for itself until the deadline.
+/// The store's database as everybody but the store sees it: a write outside of a store transaction, made by the very thread
+/// that runs one, is refused at once instead of waiting for itself until the deadline.
 
 #include <memory>
 #include <string>
@@ -39,7 +39,9 @@ class GuardedDatabase final : public Database {
   const SqlDialect& dialect() const override { return inner_->dialect(); }
   Result<std::unique_ptr<Transaction>> begin(TransactionOptions options, const Context& context) override;
   Result<std::vector<std::string>> table_names(const Context& context) override { return inner_->table_names(context); }
-  Result<TableInfo> describe(std::string_view table, const Context& context) override { return inner_->describe(table, context); }
+  Result<TableInfo> describe(std::string_view table, const Context& context) override {
+    return inner_->describe(table, context);
+  }
   PoolStats pool_stats() const override { return inner_->pool_stats(); }
   HealthStatus health(const Context& context) override { return inner_->health(context); }
   DatabaseCapabilities capabilities() const override { return inner_->capabilities(); }

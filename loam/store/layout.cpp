@@ -36,7 +36,8 @@ bool is_known(std::string_view name) {
   if (std::find(derived_names.begin(), derived_names.end(), name) != derived_names.end()) return true;
   if (!name.starts_with(database_file_name)) return false;
   name.remove_prefix(database_file_name.size());
-  return name.empty() || std::find(database_side_files.begin(), database_side_files.end(), name) != database_side_files.end();
+  return name.empty() ||
+         std::find(database_side_files.begin(), database_side_files.end(), name) != database_side_files.end();
 }
 
 bool is_unfinished(std::string_view name) {
@@ -60,8 +61,8 @@ Error foreign(const std::string& path, std::string what) {
   return failed_precondition(path + " is not a Loam store: " + std::move(what)).hint("give another path");
 }
 
-/// Makes the database under another name and renames it when it is whole, so that a file named loam.db always carries our mark
-/// in its header and is never taken for another program's. Who comes second finds the first one's file.
+/// Makes the database under another name and renames it when it is whole, so that a file named loam.db always carries our
+/// mark in its header and is never taken for another program's. Who comes second finds the first one's file.
 Result<void> create_database(const std::string& directory) {
   std::string unfinished = database_path(directory) + std::string(unfinished_marker) + random_suffix();
   LOAM_TRY(create_file(unfinished));  // for its mode; SQLite opens an empty file as a new database
@@ -99,7 +100,8 @@ Result<void> check_directory(const std::string& directory) {
 }
 
 /// There is no loam.db: may one be made here?
-Result<void> check_room_for_a_store(const std::string& directory, const std::vector<std::string>& names, LayoutOptions options) {
+Result<void> check_room_for_a_store(const std::string& directory, const std::vector<std::string>& names,
+                                    LayoutOptions options) {
   std::vector<std::string> others;
   for (const std::string& name : names) {
     if (name.starts_with(database_file_name) && is_known(name))
@@ -108,7 +110,8 @@ Result<void> check_room_for_a_store(const std::string& directory, const std::vec
     if (!is_known(name) && !is_unfinished(name)) others.push_back(name);
   }
   if (!others.empty())
-    return failed_precondition("the directory " + directory + " holds other files (" + some_of(others) + ") and is not a store")
+    return failed_precondition("the directory " + directory + " holds other files (" + some_of(others) +
+                               ") and is not a store")
         .hint("give a path that does not exist yet, and it is created");
   if (options.read_only || !options.create) return not_found("the directory " + directory + " holds no store");
   return {};
@@ -133,7 +136,8 @@ Result<void> check_database_header(const std::string& path) {
   ssize_t got = ::pread(file.get(), header.data(), header.size(), 0);
   if (got < 0) return errno_error("read", path, errno);
   if (got == 0) return data_corruption(path + " is empty").hint("restore a backup to another path");
-  if (std::string_view(header).substr(0, sqlite_magic.size()) != sqlite_magic) return foreign(path, "it is not an SQLite file");
+  if (std::string_view(header).substr(0, sqlite_magic.size()) != sqlite_magic)
+    return foreign(path, "it is not an SQLite file");
   if (static_cast<std::size_t>(got) < header.size())
     return data_corruption(path + " is cut short: it has " + std::to_string(got) + " bytes");
   if (big_endian_u32(header, application_id_offset) != application_id)
@@ -163,7 +167,8 @@ Result<std::vector<std::string>> prepare_directory(const std::string& directory,
   std::vector<std::string> notes;
   for (const std::string& name : names)
     if (is_unfinished(name))
-      notes.push_back(name + " was left by a process that ended while it created the store; it is ignored and may be deleted");
+      notes.push_back(name +
+                      " was left by a process that ended while it created the store; it is ignored and may be deleted");
     else if (!is_known(name))
       notes.push_back(name + " is not a part of the store; it is ignored");
   return notes;

@@ -16,9 +16,9 @@ inline constexpr std::string_view manifest_file_name = "MANIFEST";
 inline constexpr std::size_t manifest_bytes_max = 256u << 20;
 
 struct ManifestFile {
-  std::string name;        ///< relative, '/' between parts, see is_safe_file_name()
+  std::string name;  ///< relative, '/' between parts, see is_safe_file_name()
   std::int64_t bytes = 0;
-  std::string sha256;      ///< 64 lower-case hexadecimal digits
+  std::string sha256;  ///< 64 lower-case hexadecimal digits
   friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
 };
 

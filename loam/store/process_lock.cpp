@@ -91,7 +91,7 @@ std::optional<LockRecord> read_record_patiently(int fd) {
 enum class LockAttempt : std::uint8_t { taken, busy };
 
 Result<LockAttempt> try_lock_byte(int fd, off_t byte, const std::string& path) {
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = byte;
@@ -105,7 +105,7 @@ Result<LockAttempt> try_lock_byte(int fd, off_t byte, const std::string& path) {
 }
 
 void unlock_byte(int fd, off_t byte) {
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_UNLCK;
   range.l_whence = SEEK_SET;
   range.l_start = byte;
@@ -300,8 +300,8 @@ class FileLock final : public ProcessLock, public std::enable_shared_from_this<F
     auto waited = std::chrono::duration_cast<microseconds>(SteadyClock::now() - started).count();
     if (context.cancelled())
       return Error(ErrorCode::cancelled, "waiting for the write lock of " + directory_ + " was cancelled by the caller");
-    return Error(ErrorCode::unavailable, "the write lock of " + directory_ + " was not free within " + seconds_text(waited) +
-                                             ": " + holder_text())
+    return Error(ErrorCode::unavailable,
+                 "the write lock of " + directory_ + " was not free within " + seconds_text(waited) + ": " + holder_text())
         .hint("try again, or give the call more time");
   }
 

@@ -2,8 +2,8 @@
 
 /// The lock that serializes the writers of one store directory, whichever process and thread they are in.
 ///
-/// Exclusion is an open-file-description lock (fcntl F_OFD_SETLK) on the file LOCK: the kernel drops it when the holder dies,
-/// two Store objects of one process exclude each other, and closing SQLite's own descriptors does not touch it. The
+/// Exclusion is an open-file-description lock (fcntl F_OFD_SETLK) on the file LOCK: the kernel drops it when the holder
+/// dies, two Store objects of one process exclude each other, and closing SQLite's own descriptors does not touch it. The
 /// contents of the file only say who it was; whatever they are, they never keep anybody out. Bytes: docs/formats/store.md.
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct LockRecord {
   std::uint64_t instance = 0;  ///< random number of one ProcessLock object
   std::int64_t pid = 0;
   Timestamp acquired_at;
-  std::string host;            ///< cut at 63 bytes
+  std::string host;  ///< cut at 63 bytes
 };
 
 inline constexpr std::size_t lock_record_bytes = 128;
@@ -40,12 +40,12 @@ struct ProcessLockOptions {
 };
 
 /// Threads of one object are served in the order of their coming; processes take turns (a process that has just released
-/// waits behind one that is waiting). Some 7 us when nobody else wants it. A waiting process looks again after an eighth of the
-/// time it has waited, at least 20 us and at most 2 ms. *thread-safe*
+/// waits behind one that is waiting). Some 7 us when nobody else wants it. A waiting process looks again after an eighth of
+/// the time it has waited, at least 20 us and at most 2 ms. *thread-safe*
 class ProcessLock : public WriteGate {
  public:
-  /// `directory` exists; LOCK is created in it (mode 0600). permission_denied; failed_precondition when LOCK is no regular file;
-  /// unsupported when the file system has no such locks.
+  /// `directory` exists; LOCK is created in it (mode 0600). permission_denied; failed_precondition when LOCK is no regular
+  /// file; unsupported when the file system has no such locks.
   static Result<std::shared_ptr<ProcessLock>> open(const std::string& directory, ProcessLockOptions options = {});
 
   /// unavailable naming the holder's process, host and age; cancelled; failed_precondition when the directory was moved or

@@ -285,7 +285,8 @@ TEST(ProcessLock, ChildOfForkMayNeitherTakeNorDropTheLockOfItsParent) {
 
   EXPECT_EQ(child.wait(), 0);
   auto other = open_lock(directory.path());
-  EXPECT_EQ(other->acquire(Context().deadline_in_ms(0)).error().code(), ErrorCode::unavailable) << "the parent still holds it";
+  EXPECT_EQ(other->acquire(Context().deadline_in_ms(0)).error().code(), ErrorCode::unavailable)
+      << "the parent still holds it";
 }
 
 TEST(ProcessLock, DeletedLockFileDoesNotSplitTheWriters) {

@@ -2,7 +2,8 @@
 
 #include <sys/stat.h>
 
-#include <chrono>
+#include <algorithm>
+#include <iterator>
 
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/store/backup.hpp"
@@ -65,7 +66,8 @@ SqlStore::SqlStore(StoreParts parts, std::unique_ptr<Database> database, const S
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
       database_(std::move(database), options.read_only) {}
 
-Result<std::unique_ptr<Store>> SqlStore::open(StoreParts parts, std::unique_ptr<Database> database, const StoreOptions& options) {
+Result<std::unique_ptr<Store>> SqlStore::open(StoreParts parts, std::unique_ptr<Database> database,
+                                              const StoreOptions& options) {
   auto store = std::make_unique<SqlStore>(std::move(parts), std::move(database), options);
   LOAM_TRY(store->kv_, open_relational_kv(store->database_, store->clock_));
   LOAM_TRY(store->tables_, open_relational_tables(store->database_, {.search_threads = options.search_threads}));
@@ -92,32 +94,39 @@ Result<void> SqlStore::transaction(const std::function<Result<void>(StoreTransac
 
 Result<BackupReport> SqlStore::backup(std::string_view directory, const Context& context) {
   if (!on_sqlite())
-    return unsupported("a backup of " + parts_.location + " is the server's own matter").hint("use pg_dump or pg_basebackup");
+    return unsupported("a backup of " + parts_.location + " is the server's own matter")
+        .hint("use pg_dump or pg_basebackup");
   return take_backup({database_.inner(), parts_.directory, parts_.engine, clock_}, directory, context);
 }
 
 Result<CheckReport> SqlStore::check(const Context& context) {
   CheckReport report;
-  auto add = [&](std::vector<std::string> problems) {
-    for (std::string& problem : problems) report.problems.push_back(std::move(problem));
+  // Damage may show as an answer or as a read that fails; either way the other checks go on.
+  auto add = [&](Result<std::vector<std::string>> found) -> Result<void> {
+    if (!found.ok() && found.error().code() != ErrorCode::data_corruption) return std::move(found).error();
+    if (!found.ok()) report.problems.push_back(found.error().to_string());
+    if (found.ok()) std::move(found->begin(), found->end(), std::back_inserter(report.problems));
+    return {};
   };
-  if (on_sqlite()) {
-    LOAM_TRY(auto found, sqlite::integrity_problems(database_.inner(), context));
-    add(std::move(found));
-  }
-  LOAM_TRY(auto of_migrations, migration_problems(database_, context));
-  add(std::move(of_migrations));
-  LOAM_TRY(auto of_kv, kv_problems(database_, report.rows_checked, context));
-  add(std::move(of_kv));
-  LOAM_TRY(auto of_tables, tables_->problems(context));
-  add(std::move(of_tables));
+  if (on_sqlite()) LOAM_TRY(add(sqlite::integrity_problems(database_.inner(), context)));
+  LOAM_TRY(add(migration_problems(database_, context)));
+  LOAM_TRY(add(kv_problems(database_, report.rows_checked, context)));
+  LOAM_TRY(add(tables_->problems(context)));
+  auto rows = count_rows(context);
+  if (!rows.ok() && rows.error().code() != ErrorCode::data_corruption) return std::move(rows).error();
+  report.rows_checked += std::move(rows).value_or(0);
+  return report;
+}
+
+Result<std::int64_t> SqlStore::count_rows(const Context& context) {
+  std::int64_t total = 0;
   LOAM_TRY(auto schemas, tables_->list(context));
   for (const TableSchema& schema : schemas) {
     LOAM_TRY(auto table, tables_->open(schema.name, nullptr, context));
     LOAM_TRY(auto rows, table->count({}, context));
-    report.rows_checked += rows;
+    total += rows;
   }
-  return report;
+  return total;
 }
 
 Result<void> SqlStore::compact(const Context& context) {

@@ -20,8 +20,8 @@ enum class StoreKind : std::uint8_t { directory, memory, server };
 
 struct StoreParts {
   StoreKind kind = StoreKind::directory;
-  std::string location;    ///< for people: the directory, ":memory:", or the URL without its password
-  std::string directory;   ///< absolute; empty unless kind is directory
+  std::string location;   ///< for people: the directory, ":memory:", or the URL without its password
+  std::string directory;  ///< absolute; empty unless kind is directory
   std::string engine;
   std::shared_ptr<ProcessLock> lock;  ///< null when nothing is locked
   std::vector<std::string> notes;
@@ -32,7 +32,8 @@ struct StoreParts {
 class SqlStore final : public Store {
  public:
   /// Opens the ports on the database, migrating them where that is needed and allowed.
-  static Result<std::unique_ptr<Store>> open(StoreParts parts, std::unique_ptr<Database> database, const StoreOptions& options);
+  static Result<std::unique_ptr<Store>> open(StoreParts parts, std::unique_ptr<Database> database,
+                                             const StoreOptions& options);
 
   SqlStore(StoreParts parts, std::unique_ptr<Database> database, const StoreOptions& options);
 
@@ -50,6 +51,8 @@ class SqlStore final : public Store {
 
  private:
   Result<std::int64_t> database_bytes(const Context& context);
+  /// Of all tables.
+  Result<std::int64_t> count_rows(const Context& context);
   bool on_sqlite() const { return parts_.kind != StoreKind::server; }
 
   const StoreParts parts_;

@@ -21,8 +21,13 @@ Result<std::unique_ptr<Store>> open_in_memory(const StoreOptions& options) {
   if (options.read_only) return invalid_argument("a store in memory is new and empty, so it cannot be opened read-only");
   LOAM_TRY(auto database, sqlite_in_memory());
   LOAM_TRY(store_internal::mark_database(*database));  // its backup is a store in a directory
-  StoreParts parts{.kind = StoreKind::memory, .location = ":memory:", .directory = {}, .engine = sqlite_engine(), .lock = nullptr,
-                   .notes = {}, .format = store_internal::format_version};
+  StoreParts parts{.kind = StoreKind::memory,
+                   .location = ":memory:",
+                   .directory = {},
+                   .engine = sqlite_engine(),
+                   .lock = nullptr,
+                   .notes = {},
+                   .format = store_internal::format_version};
   return SqlStore::open(std::move(parts), std::move(database), options);
 }
 
@@ -42,8 +47,13 @@ Result<std::unique_ptr<Store>> open_directory(std::string_view location, const S
                                        .checkpoint_pages = options.checkpoint_pages,
                                        .gate = lock}));
   LOAM_TRY(auto format, store_internal::read_format_version(*database, directory));
-  StoreParts parts{.kind = StoreKind::directory, .location = std::string(location), .directory = directory,
-                   .engine = sqlite_engine(), .lock = std::move(lock), .notes = std::move(notes), .format = format};
+  StoreParts parts{.kind = StoreKind::directory,
+                   .location = std::string(location),
+                   .directory = directory,
+                   .engine = sqlite_engine(),
+                   .lock = std::move(lock),
+                   .notes = std::move(notes),
+                   .format = format};
   return SqlStore::open(std::move(parts), std::move(database), options);
 }
 
@@ -55,8 +65,12 @@ Result<std::unique_ptr<Store>> open_postgres_store(std::string_view url, const S
   std::string place = parsed.host + ":" + std::to_string(parsed.port) + "/" + parsed.database;
   LOAM_TRY(auto database, open_postgres(std::move(parsed)));
   LOAM_TRY(auto version, database->query("SHOW server_version"));
-  StoreParts parts{.kind = StoreKind::server, .location = "postgresql://" + place, .directory = {},
-                   .engine = "postgresql " + version.at(0, 0u).to_display(), .lock = nullptr, .notes = {},
+  StoreParts parts{.kind = StoreKind::server,
+                   .location = "postgresql://" + place,
+                   .directory = {},
+                   .engine = "postgresql " + version.at(0, 0u).to_display(),
+                   .lock = nullptr,
+                   .notes = {},
                    .format = store_internal::format_version};
   return SqlStore::open(std::move(parts), std::move(database), options);
 }

@@ -27,13 +27,14 @@
 namespace loam {
 
 struct StoreOptions {
-  bool create = true;                      ///< make the directory when it is not there; else not_found
-  bool read_only = false;                  ///< nothing is written, no lock is taken; a read-only disk will do
+  bool create = true;      ///< make the directory when it is not there; else not_found
+  bool read_only = false;  ///< nothing is written, no lock is taken; a read-only disk will do
   Durability durability = Durability::full;
   std::int64_t write_timeout_ms = 30'000;  ///< how long a writer waits for other threads and processes; not on a server
   std::size_t search_threads = 0;          ///< 0: one for each core
   const Clock* clock = nullptr;            ///< null: the machine's
-  std::int64_t checkpoint_pages = 4'000;   ///< WAL pages (4 KiB) after which a commit is followed by a checkpoint; not on a server
+  /// WAL pages (4 KiB) after which a commit is followed by a checkpoint; not on a server.
+  std::int64_t checkpoint_pages = 4'000;
 };
 
 /// Every port, bound to one transaction. Valid until the function it was given to returns.
@@ -50,19 +51,19 @@ class StoreTransaction {
 struct StoreTableStats {
   std::string name;
   std::int64_t rows = 0;
-  std::int64_t vectors = 0;       ///< stored, over all vector columns
+  std::int64_t vectors = 0;  ///< stored, over all vector columns
 };
 struct StoreStats {
   std::string location;
-  std::string engine;             ///< "sqlite 3.40.1"
+  std::string engine;  ///< "sqlite 3.40.1"
   std::int64_t format_version = 0;
   std::int64_t database_bytes = 0;
   std::int64_t wal_bytes = 0;
-  std::int64_t index_bytes = 0;   ///< vector indexes in this process's memory
+  std::int64_t index_bytes = 0;  ///< vector indexes in this process's memory
   std::int64_t kv_entries = 0;
   std::uint64_t lock_epoch = 0;
   std::vector<StoreTableStats> tables;
-  std::vector<std::string> notes; ///< what open() repaired or ignored, one sentence each
+  std::vector<std::string> notes;  ///< what open() repaired or ignored, one sentence each
 };
 
 struct BackupReport {
@@ -100,10 +101,11 @@ class Store {
 
   /// Runs `work` as one transaction over all ports and commits when it returns ok. Other writers wait; readers do not.
   /// Its error, or the commit's; nothing is stored then unless the outcome is unknown. conflict is not retried here.
-  virtual Result<void> transaction(const std::function<Result<void>(StoreTransaction&)>& work, const Context& context = {}) = 0;
+  virtual Result<void> transaction(const std::function<Result<void>(StoreTransaction&)>& work,
+                                   const Context& context = {}) = 0;
 
-  /// Copies a consistent state to a new directory while others read and write, with a manifest of SHA-256 hashes written last.
-  /// already_exists unless `directory` is absent or empty; unsupported on a server: use its own backup.
+  /// Copies a consistent state to a new directory while others read and write, with a manifest of SHA-256 hashes written
+  /// last. already_exists unless `directory` is absent or empty; unsupported on a server: use its own backup.
   virtual Result<BackupReport> backup(std::string_view directory, const Context& context = {}) = 0;
   /// Reads every row and every index. An error only when reading itself failed.
   virtual Result<CheckReport> check(const Context& context = {}) = 0;
@@ -117,6 +119,7 @@ class Store {
 Result<BackupReport> verify_backup(std::string_view directory, const Context& context = {});
 /// Copies a verified backup to `path`, verifies the copy, then puts it in place by one rename. The backup is only read.
 /// already_exists when `path` is there and replace is not set; data_corruption as verify_backup(), `path` untouched.
-Result<BackupReport> restore_backup(std::string_view directory, std::string_view path, RestoreOptions options = {}, const Context& context = {});
+Result<BackupReport> restore_backup(std::string_view directory, std::string_view path, RestoreOptions options = {},
+                                    const Context& context = {});
 
 }  // namespace loam

@@ -1,5 +1,5 @@
-// loam_crash_child: the process that is killed. It opens a store and does what it is told until it dies, is told to stop, or has no
-// operation left; the oracle file is the only thing that outlives it.
+// loam_crash_child: the process that is killed. It opens a store and does what it is told until it dies, is told to stop, or
+// has no operation left; the oracle file is the only thing that outlives it.
 
 #include <atomic>
 #include <cstdio>
@@ -128,8 +128,7 @@ int work(const ChildOptions& options) {
   Worker worker(options, oracle, **store, families);
   std::atomic<bool> done{false};
   std::thread disturber;
-  if (options.compact || !options.backup.empty())
-    disturber = std::thread([&] { disturb(options, **store, oracle, done); });
+  if (options.compact || !options.backup.empty()) disturber = std::thread([&] { disturb(options, **store, oracle, done); });
   std::vector<std::thread> threads;
   for (std::size_t lane = options.lane_first; lane < options.lane_end; ++lane)
     threads.emplace_back([&worker, lane] { worker.run_lane(lane); });

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <map>
 #include <utility>
 
 namespace loam::crash {
@@ -32,45 +34,45 @@ std::string to_string(Plant plant) {
 }
 
 std::vector<std::string> to_arguments(const ChildOptions& options) {
-  std::vector<std::string> arguments = {"--store",      options.store,
-                                        "--oracle",     options.oracle,
-                                        "--seed",       std::to_string(options.seed),
-                                        "--ops",        std::to_string(options.ops),
-                                        "--lane-first", std::to_string(options.lane_first),
-                                        "--lane-end",   std::to_string(options.lane_end),
-                                        "--backup",     options.backup,
-                                        "--plant",      to_string(options.plant),
-                                        "--checkpoint-pages", std::to_string(options.checkpoint_pages)};
-  if (options.compact) arguments.push_back("--compact");
-  if (options.restore) arguments.push_back("--restore");
+  const std::pair<const char*, std::string> values[] = {
+      {"--store", options.store},
+      {"--oracle", options.oracle},
+      {"--seed", std::to_string(options.seed)},
+      {"--ops", std::to_string(options.ops)},
+      {"--lane-first", std::to_string(options.lane_first)},
+      {"--lane-end", std::to_string(options.lane_end)},
+      {"--backup", options.backup},
+      {"--checkpoint-pages", std::to_string(options.checkpoint_pages)},
+      {"--plant", to_string(options.plant)},
+      {"--compact", std::to_string(options.compact)},
+      {"--restore", std::to_string(options.restore)},
+  };
+  std::vector<std::string> arguments;
+  for (const auto& [name, value] : values) arguments.insert(arguments.end(), {name, value});
   return arguments;
 }
 
 ChildOptions parse_child_options(int argc, char** argv) {
   ChildOptions options;
-  for (int i = 1; i < argc; ++i) {
-    std::string name = argv[i];
-    if (name == "--compact") {
-      options.compact = true;
-      continue;
-    }
-    if (name == "--restore") {
-      options.restore = true;
-      continue;
-    }
-    if (i + 1 == argc) refuse(name);
-    std::string value = argv[++i];
-    auto number = [&] { return std::strtoull(value.c_str(), nullptr, 10); };
-    if (name == "--store") options.store = value;
-    else if (name == "--oracle") options.oracle = value;
-    else if (name == "--seed") options.seed = number();
-    else if (name == "--ops") options.ops = number();
-    else if (name == "--lane-first") options.lane_first = number();
-    else if (name == "--lane-end") options.lane_end = number();
-    else if (name == "--backup") options.backup = value;
-    else if (name == "--checkpoint-pages") options.checkpoint_pages = static_cast<std::int64_t>(number());
-    else if (name == "--plant") options.plant = parse_plant(value);
-    else refuse(name);
+  auto number = [](const std::string& value) { return std::strtoull(value.c_str(), nullptr, 10); };
+  const std::map<std::string, std::function<void(const std::string&)>> setters = {
+      {"--store", [&](const std::string& value) { options.store = value; }},
+      {"--oracle", [&](const std::string& value) { options.oracle = value; }},
+      {"--seed", [&](const std::string& value) { options.seed = number(value); }},
+      {"--ops", [&](const std::string& value) { options.ops = number(value); }},
+      {"--lane-first", [&](const std::string& value) { options.lane_first = number(value); }},
+      {"--lane-end", [&](const std::string& value) { options.lane_end = number(value); }},
+      {"--backup", [&](const std::string& value) { options.backup = value; }},
+      {"--checkpoint-pages",
+       [&](const std::string& value) { options.checkpoint_pages = static_cast<std::int64_t>(number(value)); }},
+      {"--plant", [&](const std::string& value) { options.plant = parse_plant(value); }},
+      {"--compact", [&](const std::string& value) { options.compact = value == "1"; }},
+      {"--restore", [&](const std::string& value) { options.restore = value == "1"; }},
+  };
+  for (int i = 1; i < argc; i += 2) {
+    auto setter = setters.find(argv[i]);
+    if (setter == setters.end() || i + 1 == argc) refuse(argv[i]);
+    setter->second(argv[i + 1]);
   }
   return options;
 }

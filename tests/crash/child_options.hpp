@@ -20,13 +20,13 @@ struct ChildOptions {
   std::string store;
   std::string oracle;
   std::uint64_t seed = 0;
-  std::uint64_t ops = 0;         ///< of each lane
+  std::uint64_t ops = 0;  ///< of each lane
   std::size_t lane_first = 0;
   std::size_t lane_end = 0;
-  std::string backup;            ///< take backups with this prefix meanwhile; of a restore: the backup to restore
+  std::string backup;                 ///< take backups with this prefix meanwhile; of a restore: the backup to restore
   std::int64_t checkpoint_pages = 0;  ///< 0: drawn at random
-  bool compact = false;          ///< compact the store over and over meanwhile
-  bool restore = false;          ///< do nothing but restore_backup() in place of the store
+  bool compact = false;               ///< compact the store over and over meanwhile
+  bool restore = false;               ///< do nothing but restore_backup() in place of the store
   Plant plant = Plant::none;
 };
 

@@ -78,7 +78,8 @@ class TablesFamily final : public CrashFamily {
     LOAM_TRY(embedder_, make_hash_embedder(64));
     TableSchema schema;
     schema.name = table_name;
-    schema.columns = {{.name = "item", .type = ValueKind::string, .nullable = false}, {.name = "body", .type = ValueKind::string}};
+    schema.columns = {{.name = "item", .type = ValueKind::string, .nullable = false},
+                      {.name = "body", .type = ValueKind::string}};
     schema.primary_key = {"item"};
     schema.text_columns = {"body"};
     schema.embedding = EmbeddingSpec{.source_columns = {"body"}};
@@ -116,7 +117,8 @@ class TablesFamily final : public CrashFamily {
     for (const auto& [item, content] : items) {
       LOAM_TRY(auto by_word, table->search({.text = rare_word(content), .mode = SearchMode::text, .limit = 5}));
       if (by_word.hits.size() != 1 || by_word.rows.at(0, "item") != Value(item))
-        problems.push_back(item + " is not the one row with its rare word; rows found: " + std::to_string(by_word.hits.size()));
+        problems.push_back(item +
+                           " is not the one row with its rare word; rows found: " + std::to_string(by_word.hits.size()));
       LOAM_TRY(auto by_vector, table->search({.text = content, .mode = SearchMode::vector, .limit = 1}));
       if (by_vector.hits.size() != 1 || by_vector.rows.at(0, "body") != Value(content))
         problems.push_back(item + " is not the nearest to its own vector");

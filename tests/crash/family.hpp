@@ -1,7 +1,7 @@
 #pragma once
 
-/// What a port gives to take part in the crash test: implement CrashFamily and add it to all_families(). The harness does the
-/// rest: it plans writes, runs them alone and inside transactions with the other families, kills, and compares.
+/// What a port gives to take part in the crash test: implement CrashFamily and add it to all_families(). The harness does
+/// the rest: it plans writes, runs them alone and inside transactions with the other families, kills, and compares.
 
 #include <map>
 #include <memory>
@@ -24,7 +24,8 @@ class CrashFamily {
   virtual std::string_view name() const = 0;
   /// Makes what is needed when it is not there (a table, a schema). Killed in the middle, it is called again.
   virtual Result<void> prepare(Store& store) = 0;
-  /// Makes the writes by one call that is atomic by itself. All have a content, or none has. `style` picks among equivalent calls.
+  /// Makes the writes by one call that is atomic by itself. All have a content, or none has. `style` picks among equivalent
+  /// calls.
   virtual Result<void> apply(Store& store, std::span<const ItemWrite> writes, std::uint64_t style) = 0;
   /// The same inside a transaction.
   virtual Result<void> apply_in(StoreTransaction& transaction, std::span<const ItemWrite> writes, std::uint64_t style) = 0;

@@ -49,7 +49,10 @@ std::vector<Scenario> all_scenarios() {
       {.name = "random, backing up", .work = Work::backing_up},
       {.name = "random, two processes", .work = Work::two_processes},
       {.name = "random, restoring", .work = Work::restoring, .from_start = true},
-      {.name = "two processes, holding the lock", .work = Work::two_processes, .point = "sqlite.before_commit", .nth_max = 40},
+      {.name = "two processes, holding the lock",
+       .work = Work::two_processes,
+       .point = "sqlite.before_commit",
+       .nth_max = 40},
       {.name = "sqlite.before_commit", .point = "sqlite.before_commit", .nth_max = 60},
       {.name = "sqlite.after_commit", .point = "sqlite.after_commit", .nth_max = 60},
       {.name = "sqlite.before_checkpoint", .point = "sqlite.before_checkpoint", .nth_max = 20, .checkpoint_pages = 1},
@@ -203,10 +206,14 @@ void Harness::note_death(const Death& death, const Scenario& scenario) {
     return;
   }
   // A restore may end before a random kill meets it; that round then proves that it works, and counts no kill.
-  if (death.ended && death.signal == 0 && death.exit_code == 0 && scenario.work == Work::restoring && scenario.point.empty()) return;
-  if (!death.ended) problem("the kill point " + scenario.point + " was not reached in " + std::to_string(patience_ms) + " ms");
-  else if (death.signal != 0) problem("the child died of signal " + std::to_string(death.signal));
-  else problem("the child ended with exit code " + std::to_string(death.exit_code) + " before it could be killed");
+  if (death.ended && death.signal == 0 && death.exit_code == 0 && scenario.work == Work::restoring && scenario.point.empty())
+    return;
+  if (!death.ended)
+    problem("the kill point " + scenario.point + " was not reached in " + std::to_string(patience_ms) + " ms");
+  else if (death.signal != 0)
+    problem("the child died of signal " + std::to_string(death.signal));
+  else
+    problem("the child ended with exit code " + std::to_string(death.exit_code) + " before it could be killed");
   problem("its log: " + text_of(world_ + "/log"));
 }
 
@@ -257,8 +264,10 @@ void Harness::verify_backups(const Model& before, const std::string& prefix) {
     if (path.find(".partial-") == std::string::npos && problems_.empty()) {
       std::string copy = path + ".copy";
       auto restored = restore_backup(path, copy);
-      if (!restored.ok()) problem("the backup " + path + " cannot be restored: " + restored.error().to_string());
-      else if (auto found = open_and_read(copy)) compare_some_moment(before, *oracle_, *found, problems_);
+      if (!restored.ok())
+        problem("the backup " + path + " cannot be restored: " + restored.error().to_string());
+      else if (auto found = open_and_read(copy))
+        compare_some_moment(before, *oracle_, *found, problems_);
       ++backups_verified_;
       if (problems_.empty()) remove_all(copy);
     }
@@ -291,7 +300,8 @@ void Harness::verify_restored(const Scenario& scenario, const std::string& targe
   bool is_old = matches(model_, *found);
   bool after = scenario.point.find(".after_rename") != std::string::npos || scenario.point == "restore.after_exchange";
   if (!is_new && !is_old) problem("after a killed restore the store is neither the old one nor the backup");
-  if (!scenario.point.empty() && after && !is_new) problem("the restore was past its last step and the store is the old one");
+  if (!scenario.point.empty() && after && !is_new)
+    problem("the restore was past its last step and the store is the old one");
   if (!scenario.point.empty() && !after && !is_old) problem("the restore was not finished and the store is not the old one");
   if (scenario.point == "restore.after_exchange") verify_former_store(model_);
   if (!problems_.empty()) return;
@@ -312,7 +322,8 @@ void Harness::verify_former_store(const Model& expected) {
 
 bool Harness::found_loss() const {
   return std::any_of(problems_.begin(), problems_.end(), [](const std::string& text) {
-    return text.find("does not hold what was acknowledged") != std::string::npos || text.starts_with("the shared counter is");
+    return text.find("does not hold what was acknowledged") != std::string::npos ||
+           text.starts_with("the shared counter is");
   });
 }
 

@@ -18,8 +18,8 @@ namespace loam::crash {
 struct HarnessOptions {
   std::uint64_t seed = 0;
   std::uint64_t kills = 60;
-  std::string child;          ///< the program loam_crash_child
-  std::string directory;      ///< private; removed at the end unless something was wrong
+  std::string child;      ///< the program loam_crash_child
+  std::string directory;  ///< private; removed at the end unless something was wrong
   Plant plant = Plant::none;
 };
 
@@ -37,9 +37,9 @@ struct Scenario {
   std::string name;
   Work work = Work::lanes;
   std::string point = {};
-  std::uint64_t nth_max = 1;     ///< killed at the nth passage, nth drawn from 1 to this
-  bool from_start = false;       ///< of a random time: from the start of the process, so that opening is met too
-  bool fresh = false;            ///< on a store that does not exist yet
+  std::uint64_t nth_max = 1;  ///< killed at the nth passage, nth drawn from 1 to this
+  bool from_start = false;    ///< of a random time: from the start of the process, so that opening is met too
+  bool fresh = false;         ///< on a store that does not exist yet
   std::int64_t checkpoint_pages = 0;
 };
 
@@ -96,7 +96,7 @@ class Harness {
   std::size_t next_named_ = 0;
   std::vector<std::unique_ptr<CrashFamily>> families_;
 
-  std::string world_;   ///< directory of the present store and its backups
+  std::string world_;  ///< directory of the present store and its backups
   std::string store_;
   std::uint64_t worlds_ = 0;
   std::uint64_t rounds_ = 0;

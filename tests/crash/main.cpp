@@ -17,7 +17,6 @@ namespace {
 struct CommandLine {
   HarnessOptions harness;
   bool expect_loss = false;
-  bool seed_given = false;
 };
 
 constexpr const char* usage =
@@ -28,8 +27,14 @@ constexpr const char* usage =
     "  --plant BUG      ack-early, half-transaction or lose-write: a bug in the child, on purpose\n"
     "  --expect-loss    succeed only when the harness finds something wrong\n";
 
+[[noreturn]] void refuse() {
+  std::fputs(usage, stderr);
+  std::exit(2);
+}
+
 CommandLine parse(int argc, char** argv) {
   CommandLine line;
+  line.harness.seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   line.harness.child = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/loam_crash_child";
   for (int i = 1; i < argc; ++i) {
     std::string name = argv[i];
@@ -42,19 +47,26 @@ CommandLine parse(int argc, char** argv) {
       std::exit(name == "--help" ? 0 : 2);
     }
     std::string value = argv[++i];
-    if (name == "--kills") line.harness.kills = std::strtoull(value.c_str(), nullptr, 10);
-    else if (name == "--seed") line.harness.seed = std::strtoull(value.c_str(), nullptr, 10), line.seed_given = true;
-    else if (name == "--directory") line.harness.directory = value;
-    else if (name == "--plant") line.harness.plant = parse_plant(value);
-    else std::fputs(usage, stderr), std::exit(2);
+    if (name == "--kills")
+      line.harness.kills = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "--seed")
+      line.harness.seed = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "--directory")
+      line.harness.directory = value;
+    else if (name == "--plant")
+      line.harness.plant = parse_plant(value);
+    else
+      refuse();
   }
-  if (!line.seed_given) line.harness.seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   return line;
 }
 
 std::string private_directory(const std::string& given) {
   const char* temporary = std::getenv("TMPDIR");
-  std::string base = !given.empty() ? given : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : temporary != nullptr ? temporary : "/tmp";
+  std::string base = !given.empty()                    ? given
+                     : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                     : temporary != nullptr            ? temporary
+                                                       : "/tmp";
   std::string path = base + "/loam-crash-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) {
     std::perror(path.c_str());
@@ -64,7 +76,8 @@ std::string private_directory(const std::string& given) {
 }
 
 std::string replay_command(const CommandLine& line, const std::string& base) {
-  std::string text = "loam_crash --seed " + std::to_string(line.harness.seed) + " --kills " + std::to_string(line.harness.kills);
+  std::string text =
+      "loam_crash --seed " + std::to_string(line.harness.seed) + " --kills " + std::to_string(line.harness.kills);
   if (line.harness.plant != Plant::none) text += " --plant " + to_string(line.harness.plant);
   return base.empty() ? text : text + " --directory " + base;
 }

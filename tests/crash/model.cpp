@@ -10,8 +10,10 @@ constexpr std::size_t differences_shown = 4;
 void apply(LaneState& state, const Op& op) {
   for (const FamilyWrites& family : op.kept)
     for (const ItemWrite& write : family.writes)
-      if (write.content) state.items[family.family][write.item] = *write.content;
-      else state.items[family.family].erase(write.item);
+      if (write.content)
+        state.items[family.family][write.item] = *write.content;
+      else
+        state.items[family.family].erase(write.item);
   if (op.counts) ++state.counted;
 }
 
@@ -40,8 +42,10 @@ std::string difference(const std::vector<Items>& expected, const std::vector<Ite
   for (std::size_t family = 0; family < expected.size(); ++family) {
     for (const auto& [item, content] : expected[family]) {
       auto at = found[family].find(item);
-      if (at == found[family].end()) add(family, item, "missing, should be " + shortened(content));
-      else if (at->second != content) add(family, item, "is " + shortened(at->second) + ", should be " + shortened(content));
+      if (at == found[family].end())
+        add(family, item, "missing, should be " + shortened(content));
+      else if (at->second != content)
+        add(family, item, "is " + shortened(at->second) + ", should be " + shortened(content));
     }
     for (const auto& [item, content] : found[family])
       if (!expected[family].contains(item)) add(family, item, "should not be there: " + shortened(content));
@@ -59,8 +63,9 @@ void find_strangers(const Found& found, std::size_t lanes, std::vector<std::stri
 }
 
 /// Plays one lane's operations of the round on `state`. Returns the operation in flight, if any.
-std::optional<Op> play_round(LaneState& state, std::uint64_t& next_op, std::size_t lane, std::uint64_t seed, std::size_t families,
-                             const Oracle& oracle, Counts& counts, std::vector<std::string>& problems) {
+std::optional<Op> play_round(LaneState& state, std::uint64_t& next_op, std::size_t lane, std::uint64_t seed,
+                             std::size_t families, const Oracle& oracle, Counts& counts,
+                             std::vector<std::string>& problems) {
   for (std::uint64_t i = 0; i < ops_max; ++i) {
     OpState outcome = oracle.state(lane, i);
     if (outcome == OpState::none) return std::nullopt;
@@ -75,12 +80,8 @@ std::optional<Op> play_round(LaneState& state, std::uint64_t& next_op, std::size
         if (op.kind != OpKind::rolled_back)
           problems.push_back("lane " + std::to_string(lane) + " failed: " + oracle.text(lane));
         break;
-      case OpState::unknown:
-        ++counts.unknown;
-        return op;
-      default:
-        ++counts.in_flight;
-        return op;
+      case OpState::unknown: ++counts.unknown; return op;
+      default: ++counts.in_flight; return op;
     }
   }
   return std::nullopt;
@@ -88,8 +89,8 @@ std::optional<Op> play_round(LaneState& state, std::uint64_t& next_op, std::size
 
 }  // namespace
 
-Result<Found> read_store(Store& store, std::vector<std::unique_ptr<CrashFamily>>& families, std::vector<std::string>& problems,
-                         Counts& counts) {
+Result<Found> read_store(Store& store, std::vector<std::unique_ptr<CrashFamily>>& families,
+                         std::vector<std::string>& problems, Counts& counts) {
   LOAM_TRY(auto report, store.check());
   counts.rows_checked += static_cast<std::uint64_t>(report.rows_checked);
   for (const std::string& problem : report.problems) problems.push_back("check(): " + problem);
@@ -105,12 +106,12 @@ Result<Found> read_store(Store& store, std::vector<std::unique_ptr<CrashFamily>>
   return found;
 }
 
-void compare_round(Model& model, const Oracle& oracle, const Found& found, std::vector<std::string>& problems, Counts& counts) {
+void compare_round(Model& model, const Oracle& oracle, const Found& found, std::vector<std::string>& problems,
+                   Counts& counts) {
   std::int64_t counted = 0;
   for (std::size_t lane = 0; lane < model.lanes.size(); ++lane) {
     LaneState& state = model.lanes[lane];
-    auto in_flight =
-        play_round(state, model.next_op[lane], lane, model.seed, state.items.size(), oracle, counts, problems);
+    auto in_flight = play_round(state, model.next_op[lane], lane, model.seed, state.items.size(), oracle, counts, problems);
     auto mine = found_of_lane(found, lane);
     if (mine != state.items && in_flight) {
       LaneState with = state;
@@ -122,8 +123,8 @@ void compare_round(Model& model, const Oracle& oracle, const Found& found, std::
     }
     if (mine != state.items)
       problems.push_back("lane " + std::to_string(lane) + " does not hold what was acknowledged before operation " +
-                         std::to_string(model.next_op[lane]) + (in_flight ? ", with or without the one in flight" : "") + ":" +
-                         difference(state.items, mine));
+                         std::to_string(model.next_op[lane]) + (in_flight ? ", with or without the one in flight" : "") +
+                         ":" + difference(state.items, mine));
     counted += state.counted;
   }
   find_strangers(found, model.lanes.size(), problems);

@@ -43,12 +43,13 @@ struct Found {
 };
 
 /// Reads everything and lets the store check itself, every item found by every index. Problems are appended.
-Result<Found> read_store(Store& store, std::vector<std::unique_ptr<CrashFamily>>& families, std::vector<std::string>& problems,
-                         Counts& counts);
+Result<Found> read_store(Store& store, std::vector<std::unique_ptr<CrashFamily>>& families,
+                         std::vector<std::string>& problems, Counts& counts);
 
-/// Compares after a round: all that was acknowledged, the operation in flight wholly or not at all, and nothing else. Advances the
-/// model to what was found, so that the next round goes on from there.
-void compare_round(Model& model, const Oracle& oracle, const Found& found, std::vector<std::string>& problems, Counts& counts);
+/// Compares after a round: all that was acknowledged, the operation in flight wholly or not at all, and nothing else.
+/// Advances the model to what was found, so that the next round goes on from there.
+void compare_round(Model& model, const Oracle& oracle, const Found& found, std::vector<std::string>& problems,
+                   Counts& counts);
 
 /// Compares with a store that must be exactly the model (after a restore).
 void compare_exactly(const Model& model, const Found& found, std::vector<std::string>& problems);

@@ -1,8 +1,8 @@
 #pragma once
 
-/// What the child processes say about their operations, kept where their death cannot reach it: a file that the parent and the
-/// children map. A state is stored before and after each call, so that at any instant of a kill the file says for every operation
-/// whether it was begun and whether it was acknowledged. Shares no code with the store.
+/// What the child processes say about their operations, kept where their death cannot reach it: a file that the parent and
+/// the children map. A state is stored before and after each call, so that at any instant of a kill the file says for every
+/// operation whether it was begun and whether it was acknowledged. Shares no code with the store.
 
 #include <atomic>
 #include <cstdint>
@@ -26,10 +26,10 @@ constexpr std::size_t text_bytes_max = 2048;
 
 /// One lane is one thread of one child: its operations are numbered from 0 and never overlap.
 struct OracleLane {
-  std::atomic<std::uint64_t> first;   ///< number of the first operation of this round; set by the parent
+  std::atomic<std::uint64_t> first;  ///< number of the first operation of this round; set by the parent
   std::atomic<std::uint8_t> states[ops_max];
   std::atomic<std::uint32_t> text_bytes;
-  char text[text_bytes_max];          ///< the first error that was not planned
+  char text[text_bytes_max];  ///< the first error that was not planned
 };
 
 struct OracleFile {

@@ -6,7 +6,8 @@ namespace loam::crash {
 namespace {
 
 constexpr std::uint64_t items_per_lane = 24;
-const char* const words[] = {"river", "stone", "lantern", "orchard", "harbour", "copper", "meadow", "signal", "winter", "garden"};
+const char* const words[] = {"river",  "stone",  "lantern", "orchard", "harbour",
+                             "copper", "meadow", "signal",  "winter",  "garden"};
 
 std::string rare_word_of(std::uint64_t number) {
   char text[24];

@@ -1,6 +1,7 @@
 #pragma once
 
-/// What operation number n of a lane does: a pure function of the seed, so that the parent knows it without asking the child.
+/// What operation number n of a lane does: a pure function of the seed, so that the parent knows it without asking the
+/// child.
 
 #include <cstdint>
 #include <optional>

@@ -23,8 +23,10 @@ Child::Child(const std::string& program, const std::vector<std::string>& argumen
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // an interrupted test leaves nobody behind
   int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (fd >= 0) ::dup2(fd, STDERR_FILENO);
-  if (kill_at.empty()) ::unsetenv("LOAM_KILL_AT");
-  else ::setenv("LOAM_KILL_AT", kill_at.c_str(), 1);
+  if (kill_at.empty())
+    ::unsetenv("LOAM_KILL_AT");
+  else
+    ::setenv("LOAM_KILL_AT", kill_at.c_str(), 1);
   ::execv(program.c_str(), argv.data());
   ::_exit(127);
 }
