@@ -46,6 +46,11 @@ StatementLoan& StatementLoan::operator=(StatementLoan&& other) noexcept {
 
 void StatementLoan::give_back() {
   if (statement_ == nullptr) return;
+  if (connection_->inherited()) {
+    statement_ = nullptr;
+    leave_to_parent(own_);
+    return;
+  }
   statement_->reset();
   statement_->in_use = false;
   statement_ = nullptr;
@@ -71,6 +76,10 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionSettings& s
 }
 
 Connection::~Connection() {
+  if (inherited()) {
+    leave_to_parent(cache_);
+    return;
+  }
   forget_controls();
   cached_.clear();
   cache_.clear();

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "loam/adapters/sqlite/authorizer.hpp"
+#include "loam/adapters/sqlite/fork_guard.hpp"
 #include "loam/adapters/sqlite/statement.hpp"
 #include "loam/core/context.hpp"
 #include "loam/ports/durability.hpp"
@@ -71,6 +72,7 @@ class Connection {
   ~Connection();
 
   sqlite3* handle() const { return db_; }
+  bool inherited() const { return fork_guard_.inherited(); }
   const std::string& path() const { return path_; }
   /// "wal", except of a database that others made and that is opened read-only.
   const std::string& journal_mode() const { return journal_mode_; }
@@ -86,6 +88,7 @@ class Connection {
 
   /// Steps and, when that fails, says why. True: there is a row.
   Result<bool> step(Statement& statement, std::string_view operation) {
+    if (inherited()) [[unlikely]] return ForkGuard::error();
     int rc = sqlite3_step(statement.handle());
     if (rc == SQLITE_ROW) [[likely]] return true;
     if (rc == SQLITE_DONE) return false;
@@ -144,6 +147,7 @@ class Connection {
   static int on_busy(void* self, int attempts);
   static int on_commit_to_wal(void* self, sqlite3* db, const char* schema, int frames);
 
+  ForkGuard fork_guard_;
   sqlite3* db_ = nullptr;
   std::string path_;
   std::string journal_mode_;

@@ -6,6 +6,11 @@ SqliteCursor::SqliteCursor(Connection& connection, StatementLoan statement, cons
     : connection_(connection), statement_(std::move(statement)), context_(context) {}
 
 SqliteCursor::~SqliteCursor() {
+  if (connection_.inherited()) {
+    leave_to_parent(lease_);
+    leave_to_parent(statement_);
+    return;
+  }
   if (listed_) connection_.remove_cursor(this);
   statement_.give_back();  // before the lease: the connection must be clean when the next one gets it
 }

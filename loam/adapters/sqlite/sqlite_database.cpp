@@ -11,6 +11,8 @@ namespace loam::sqlite {
 namespace {
 
 constexpr std::int64_t idle_ms_without_ping = 1'000;  ///< a local file does not hang up: only look after a pause
+constexpr std::int64_t wal_overlong_factor = 8;
+constexpr std::int64_t wal_overlong_wait_ms = 50;
 constexpr std::int64_t close_gate_timeout_ms = 100;
 
 std::int64_t file_bytes(const std::string& path) {
@@ -34,6 +36,12 @@ SqliteDatabase::SqliteDatabase(SqliteOptions options, ConnectionSettings setting
 }
 
 SqliteDatabase::~SqliteDatabase() {
+  if (fork_guard_.inherited()) {
+    leave_to_parent(readers_);
+    leave_to_parent(writer_);
+    leave_to_parent(memory_);
+    return;
+  }
   readers_.reset();
   if (writer_ == nullptr) return;
   // The last one to close moves the WAL into the file and removes it. That is a checkpoint, so it needs the gate; whoever holds
@@ -45,6 +53,7 @@ SqliteDatabase::~SqliteDatabase() {
 }
 
 Result<void> SqliteDatabase::writable() const {
+  if (fork_guard_.inherited()) return ForkGuard::error();
   if (options_.read_only) return failed_precondition("\"" + settings_.path + "\" was opened read-only");
   std::lock_guard lock(problem_mutex_);
   if (!poisoned_.empty())
@@ -70,7 +79,7 @@ Result<WriterSeat> SqliteDatabase::take_writer(const Context& context) {
 }
 
 Result<std::unique_ptr<Cursor>> SqliteDatabase::open_cursor(std::string_view sql, Parameters parameters, const Context& context) {
-  LOAM_TRY(auto reader, readers_->acquire(context));
+  LOAM_TRY(auto reader, take_reader(context));
   return SqliteCursor::open(std::move(reader), sql, parameters, context);
 }
 
@@ -89,9 +98,18 @@ Result<std::unique_ptr<Transaction>> SqliteDatabase::begin(TransactionOptions op
 }
 
 void SqliteDatabase::checkpoint_if_due() {
-  if (writer_->wal_frames < options_.checkpoint_pages) return;
+  const std::int64_t frames = writer_->wal_frames;
+  if (frames < frames_moved_) frames_moved_ = 0;  // the WAL began anew
+  if (frames - frames_moved_ < options_.checkpoint_pages) return;
+  // A passive checkpoint waits for nobody, but the WAL begins anew only when no reader is in it: under readers without a pause it
+  // would grow for ever, so a long one is worth waiting a moment for them.
+  const bool overlong = frames > wal_overlong_factor * options_.checkpoint_pages;
+  writer_->wait_for_locks_ms(overlong ? wal_overlong_wait_ms : 0);
+  int moved = 0;
   LOAM_KILL_POINT("sqlite.before_checkpoint");
-  int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), "main", overlong ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                                     &moved);
+  frames_moved_ = std::max(moved, 0);
   LOAM_KILL_POINT("sqlite.after_checkpoint");
   // The commit stands whatever happened: a checkpoint that failed is done again after the next one.
   note_checkpoint(rc);
@@ -121,14 +139,14 @@ std::string SqliteDatabase::problem() const {
   return poisoned_.empty() ? checkpoint_problem_ : "no more writes until the database is opened again: " + poisoned_;
 }
 
-PoolStats SqliteDatabase::pool_stats() const { return readers_->stats(); }
+PoolStats SqliteDatabase::pool_stats() const { return fork_guard_.inherited() ? PoolStats{} : readers_->stats(); }
 
 HealthStatus SqliteDatabase::health(const Context& context) {
   HealthStatus status{.adapter = "sqlite", .port = "database"};
   auto begun = std::chrono::steady_clock::now();
   std::string journal_mode;
   Result<void> probe = [&]() -> Result<void> {
-    LOAM_TRY(auto reader, readers_->acquire(context));
+    LOAM_TRY(auto reader, take_reader(context));
     journal_mode = reader->journal_mode();
     LOAM_TRY(auto cursor, SqliteCursor::open(std::move(reader), "SELECT count(*) FROM sqlite_schema", {}, context));
     LOAM_TRY(cursor->next());

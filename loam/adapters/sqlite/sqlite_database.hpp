@@ -46,7 +46,10 @@ class SqliteDatabase final : public Database {
   /// The right to use writer(), in turn with the other threads and, through the gate, the other processes.
   Result<WriterSeat> take_writer(const Context& context);
   Connection& writer() { return *writer_; }
-  Result<ReaderPool::Lease> take_reader(const Context& context) { return readers_->acquire(context); }
+  Result<ReaderPool::Lease> take_reader(const Context& context) {
+    if (fork_guard_.inherited()) return ForkGuard::error();
+    return readers_->acquire(context);
+  }
   /// A connection apart from the pool, for work that takes long.
   Result<std::unique_ptr<Connection>> open_reader() const { return Connection::open(settings_, Role::reader); }
   bool read_only() const { return options_.read_only; }
@@ -65,12 +68,14 @@ class SqliteDatabase final : public Database {
   void note_checkpoint(int result_code);
   std::string problem() const;
 
+  ForkGuard fork_guard_;
   SqliteOptions options_;
   ConnectionSettings settings_;
   std::unique_ptr<MemoryFiles> memory_;  ///< outlives the connections
   WriteLock write_lock_;
   std::unique_ptr<Connection> writer_;   ///< null when read-only
   std::unique_ptr<ReaderPool> readers_;
+  std::int64_t frames_moved_ = 0;        ///< of the WAL, by the last checkpoint; with the seat held
   mutable std::mutex problem_mutex_;
   std::string poisoned_;                 ///< why; empty when well
   std::string checkpoint_problem_;

@@ -251,6 +251,58 @@ TEST(SqliteDatabase, ProcessesWithoutAGateLoseNoUpdate) {
   EXPECT_EQ(sqlite::integrity_problems(*db).value(), std::vector<std::string>{});
 }
 
+TEST(SqliteDatabase, AChildOfForkCannotTouchWhatItsParentHasOpen) {
+  TestDirectory directory;
+  auto db = open_sqlite({.path = directory / "a.db"}).value();
+  ASSERT_OK(db->execute("CREATE TABLE t (n BIGINT)"));
+  ASSERT_OK(db->execute("INSERT INTO t VALUES (1), (2), (3)"));
+  auto transaction = db->begin().value();
+  ASSERT_OK(transaction->execute("INSERT INTO t VALUES (4)"));
+  auto cursor = db->open_cursor("SELECT n FROM t ORDER BY n").value();
+  ASSERT_TRUE(cursor->next().value());
+
+  pid_t child = ::fork();
+  if (child == 0) {
+    auto refused = [](const auto& result) { return !result.ok() && result.error().code() == ErrorCode::failed_precondition; };
+    bool all = refused(db->query("SELECT 1")) && refused(db->execute("DELETE FROM t")) && refused(db->begin()) &&
+               refused(transaction->execute("DELETE FROM t")) && refused(transaction->commit()) && refused(cursor->next()) &&
+               to_string(db->health().status) == "unhealthy";
+    cursor.reset();
+    transaction.reset();
+    db.reset();
+    ::_exit(all ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  ASSERT_TRUE(cursor->next().value());
+  EXPECT_EQ(cursor->int64(0), 2);
+  cursor.reset();
+  ASSERT_OK(transaction->commit());
+  EXPECT_EQ(db->query("SELECT count(*) FROM t").value().at(0, 0), Value(4));
+  EXPECT_EQ(sqlite::integrity_problems(*db).value(), std::vector<std::string>{});
+}
+
+TEST(SqliteDatabase, TheWalStaysBoundedUnderReadersWithoutAPause) {
+  TestDirectory directory;
+  auto db = open_sqlite({.path = directory / "a.db", .durability = Durability::normal, .checkpoint_pages = 10}).value();
+  ASSERT_OK(db->execute("CREATE TABLE t (n BIGINT, v BLOB)"));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i)
+    readers.emplace_back([&] {
+      while (!stop) EXPECT_OK(db->query("SELECT count(*) FROM t"));
+    });
+  std::uintmax_t largest = 0;
+  for (int i = 0; i < 600; ++i) {
+    ASSERT_OK(db->execute("INSERT INTO t VALUES (?, ?)", {i, Bytes{std::string(3000, 'x')}}));
+    largest = std::max(largest, std::filesystem::file_size(directory / "a.db-wal"));
+  }
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_LT(largest, 400u * 4096u);  // 600 commits write three times that
+}
+
 TEST(SqliteDatabase, HealthShowsThePoolAndTheFiles) {
   TestDirectory directory;
   auto db = open_sqlite({.path = directory / "a.db"}).value();

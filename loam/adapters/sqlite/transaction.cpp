@@ -61,6 +61,7 @@ SqliteTransaction::SqliteTransaction(SqliteDatabase& database, ReaderPool::Lease
 SqliteTransaction::~SqliteTransaction() { (void)rollback(); }
 
 Result<void> SqliteTransaction::usable(std::string_view operation) const {
+  if (connection_.inherited()) return ForkGuard::error();
   if (ended_) return failed_precondition(std::string(operation) + " after the transaction has ended");
   if (!lost_because_.empty())
     return failed_precondition("the transaction was rolled back by SQLite before this call: " + lost_because_)
@@ -162,6 +163,12 @@ Result<void> SqliteTransaction::commit(const Context& context) {
 
 Result<void> SqliteTransaction::rollback() {
   if (ended_) return {};
+  if (connection_.inherited()) {
+    ended_ = true;
+    leave_to_parent(seat_);
+    leave_to_parent(reader_);
+    return ForkGuard::error();
+  }
   connection_.end_cursors();
   int rc = connection_.in_transaction() ? connection_.control("ROLLBACK") : SQLITE_OK;
   Result<void> done;
