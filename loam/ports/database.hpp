@@ -13,10 +13,13 @@
 ///  D2 After commit() or execute() returned ok, the effect survives a crash of the process; of the machine too unless the
 ///     adapter was opened with a lower durability.
 ///  D3 A failed call has outcome not_applied, or unknown when a commit's reply was lost. No other case is called unknown.
-///  D4 Values come back as they went in, kind included, through a column declared with dialect().column_type(kind).
+///  D4 Values come back as they went in, kind included, through a column declared with dialect().column_type(kind); a vector
+///     may come back as its bytes, and a JSON document in its database's spelling. What databases disagree about is
+///     invalid_argument in all of them: NaN, text that is not UTF-8 or holds a NUL, a Decimal that is not a number.
 ///  D5 A transaction sees its own writes and, from its first read on, one snapshot of the others' (isolation: capabilities).
 ///  D6 Dropping a Transaction that was not committed rolls it back. After an error inside one, roll back to a savepoint or end it.
-///  D7 Parameters are bound, never pasted. `?` inside quotes and comments is text.
+///  D7 Parameters are bound, never pasted. `?` inside quotes and comments is text. SQL text is one statement; it cannot begin
+///     or end transactions (invalid_argument).
 ///  D8 A Cursor sees one snapshot, holds one connection and gives it back when destroyed.
 
 #include <cstdint>
@@ -82,7 +85,8 @@ class SqlSession {
   Result<QueryResult> query(std::string_view sql, std::initializer_list<Value> parameters, const Context& context = {}) {
     return query(sql, Parameters(parameters.begin(), parameters.size()), context);
   }
-  /// The same, row by row. `parameters` are read before it returns.
+  /// The same, row by row, as of the moment of the call. `parameters` are read before it returns. A cursor of a Transaction ends
+  /// with it: next() is failed_precondition then.
   virtual Result<std::unique_ptr<Cursor>> open_cursor(std::string_view sql, Parameters parameters = {},
                                                       const Context& context = {}) = 0;
 

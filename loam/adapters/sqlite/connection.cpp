@@ -33,6 +33,24 @@ std::string immutable_uri(std::string_view path) {
   return uri + "?immutable=1";
 }
 
+/// FTS5 of 3.40 is not marked innocuous: with an untrusted schema, the triggers that keep a full-text index in step are refused.
+/// What the setting guards against is then left to the authorizer, which refuses functions that load code wherever they
+/// stand. Asked of the library itself, once for each process.
+bool schema_must_be_trusted() {
+  static const bool answer = [] {
+    sqlite3* db = nullptr;
+    int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    if (rc == SQLITE_OK)
+      rc = sqlite3_exec(db,
+                        "PRAGMA trusted_schema=OFF; CREATE TABLE t (a); CREATE VIRTUAL TABLE f USING fts5(a);"
+                        "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO f VALUES (new.a); END; INSERT INTO t VALUES ('x')",
+                        nullptr, nullptr, nullptr);
+    sqlite3_close(db);
+    return rc != SQLITE_OK;
+  }();
+  return answer;
+}
+
 }  // namespace
 
 StatementLoan& StatementLoan::operator=(StatementLoan&& other) noexcept {
@@ -91,14 +109,11 @@ Result<void> Connection::configure(const ConnectionSettings& settings, Role role
   sqlite3_busy_handler(db_, &Connection::on_busy, this);
   authorizer_.install(db_);
 
-  // The schema must be trusted: FTS5 of this age is not marked innocuous, so the triggers that keep a full-text index in step
-  // would be refused. What that switch guards against, functions of a foreign schema that load code, is off by the switches below
-  // and refused by the authorizer wherever they stand.
   struct Switch {
     int option;
     int on;
   };
-  for (Switch s : {Switch{SQLITE_DBCONFIG_DEFENSIVE, 1}, {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1}, {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+  for (Switch s : {Switch{SQLITE_DBCONFIG_DEFENSIVE, 1}, {SQLITE_DBCONFIG_TRUSTED_SCHEMA, schema_must_be_trusted() ? 1 : 0}, {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
                    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}, {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
                    {SQLITE_DBCONFIG_ENABLE_FKEY, 1}, {SQLITE_DBCONFIG_DQS_DML, 0}, {SQLITE_DBCONFIG_DQS_DDL, 0}}) {
     int now = -1;

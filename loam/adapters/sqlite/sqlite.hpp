@@ -27,7 +27,7 @@ class WriteGate {
 
 struct SqliteOptions {
   std::string path;                    ///< of the file; its directory exists
-  bool read_only = false;              ///< nothing is created or written; failed_precondition for what writes
+  bool read_only = false;              ///< failed_precondition for what writes; see open_sqlite()
   bool create = true;                  ///< make the file when it is not there; else not_found
   Durability durability = Durability::full;
   PoolOptions readers = {.connections_min = 1, .connections_max = 8};
@@ -38,7 +38,11 @@ struct SqliteOptions {
   std::string vfs = {};                       ///< a registered VFS by name; empty: the system's
 };
 
-/// Opens or creates a database. *the Database is thread-safe*
+/// Opens or creates a database; a new file is readable by its owner alone. *the Database is thread-safe*
+///
+/// Read-only, the database is neither created nor changed. A file in WAL mode is read together with its writers by means of the
+/// -wal and -shm files beside it, which SQLite makes where they are missing; in a directory that cannot be written the file is
+/// read as it is (failed_precondition when its -wal holds commits: only a writer could recover them).
 /// not_found; failed_precondition when the file is not an SQLite database or the library is older than 3.40 (the file is
 /// untouched); permission_denied; unavailable.
 Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options);
@@ -49,11 +53,13 @@ Result<std::unique_ptr<Database>> sqlite_in_memory(PoolOptions readers = {.conne
 /// What only an SQLite database can do; for the store. `db` came from open_sqlite().
 namespace sqlite {
 
-/// Copies a consistent state of the database to a new file while others read and write. already_exists when the file is there.
+/// Copies a consistent state of the database to a new, synced file while others read and write. already_exists when the file is
+/// there; cancelled, deadline_exceeded and every other failure leave no file.
 Result<void> copy_to(Database& db, const std::string& path, const Context& context = {});
-/// Lines of PRAGMA integrity_check and foreign_key_check; empty when all is well.
+/// Lines of PRAGMA integrity_check (the first 1000), foreign_key_check and, unless opened read-only, of FTS5's own check of each
+/// full-text table against its content, for which it becomes a writer; empty when all is well.
 Result<std::vector<std::string>> integrity_problems(Database& db, const Context& context = {});
-/// Gives free pages back to the file system and truncates the WAL.
+/// Gives free pages back to the file system and truncates the WAL. Writes the whole database once; other writers wait.
 Result<void> compact(Database& db, const Context& context = {});
 /// Moves the WAL into the database file as far as readers allow, under the gate.
 Result<void> checkpoint(Database& db, const Context& context = {});

@@ -25,7 +25,6 @@ void expect_settings(Connection& connection, const std::string& synchronous, con
   EXPECT_EQ(pragma(connection, "journal_mode"), "wal");
   EXPECT_EQ(pragma(connection, "synchronous"), synchronous);
   EXPECT_EQ(pragma(connection, "foreign_keys"), "1");
-  EXPECT_EQ(pragma(connection, "trusted_schema"), "0");
   EXPECT_EQ(pragma(connection, "cell_size_check"), "1");
   EXPECT_EQ(pragma(connection, "mmap_size"), "0");
   EXPECT_EQ(pragma(connection, "recursive_triggers"), "1");
@@ -83,6 +82,29 @@ TEST(SqliteConnection, MisspelledColumnsInDoubleQuotesAreNotStrings) {
   auto db = sqlite_in_memory().value();
   ASSERT_OK(db->execute("CREATE TABLE t (a TEXT)"));
   EXPECT_CODE(invalid_argument, db->query("SELECT \"nope\" FROM t"));
+}
+
+TEST(SqliteConnection, TheSchemaOfAForeignFileLoadsNoCode) {
+  TestDirectory directory;
+  std::string path = directory / "hostile.db";
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &raw), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(raw,
+                         "CREATE TABLE t (a); CREATE VIEW v AS SELECT load_extension('/tmp/evil.so') AS a;"
+                         "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT load_extension('/tmp/evil.so'); END;"
+                         "CREATE TRIGGER h AFTER DELETE ON t BEGIN SELECT fts3_tokenizer('simple', x'00'); END; INSERT INTO t SELECT 1 WHERE 0",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK)
+      << sqlite3_errmsg(raw);
+  sqlite3_close(raw);
+  auto db = open_sqlite({.path = path}).value();
+  for (const char* sql : {"INSERT INTO t VALUES (1)", "DELETE FROM t", "INSERT INTO t SELECT a FROM v"}) {
+    auto done = db->execute(sql);
+    ASSERT_FALSE(done.ok()) << sql;
+    std::string why = done.error().to_string();
+    EXPECT_TRUE(why.find("loads code") != why.npos || why.find("unsafe use") != why.npos) << why;
+  }
+  EXPECT_FALSE(db->query("SELECT * FROM v").ok());
 }
 
 TEST(SqliteConnection, ManyStatementsPassThroughTheCache) {
