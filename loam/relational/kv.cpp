@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "loam/relational/kv_statements.hpp"
@@ -101,7 +102,7 @@ class RelationalKv final : public KeyValue {
       return {};
     }
     const std::vector<KvWrite> ordered = last_of_each_key(writes);
-    return session_.atomically(
+    return as_one(
         [&](SqlSession& session) -> Result<void> {
           const Timestamp now = clock_.now();
           for (std::size_t begin = 0; begin < ordered.size();) {
@@ -127,7 +128,7 @@ class RelationalKv final : public KeyValue {
     }
     const Lookup lookup(keys);
     std::int64_t erased = 0;
-    LOAM_TRY(session_.atomically(
+    LOAM_TRY(as_one(
         [&](SqlSession& session) -> Result<void> {
           for (std::size_t begin = 0; begin < lookup.keys.size(); begin += slice_rows) {
             std::vector<std::vector<Value>> rows;
@@ -167,7 +168,7 @@ class RelationalKv final : public KeyValue {
 
   Result<std::int64_t> do_clear(const Context& context) override {
     std::int64_t live = 0;
-    LOAM_TRY(session_.atomically(
+    LOAM_TRY(as_one(
         [&](SqlSession& session) -> Result<void> {
           LOAM_TRY(auto cleared, session.execute(sql_->clear_live, {name_, clock_.now().micros}, context));
           live = cleared.rows_affected;
@@ -219,6 +220,15 @@ class RelationalKv final : public KeyValue {
     auto same_key = [](const KvWrite& a, const KvWrite& b) { return a.key == b.key; };
     ordered.erase(std::unique(ordered.begin(), ordered.end(), same_key), ordered.end());
     return ordered;
+  }
+
+  /// All of `work` or nothing. Read committed: each statement decides on the newest rows, as a blind write may, instead of
+  /// losing to a writer who committed after the transaction began.
+  Result<void> as_one(const std::function<Result<void>(SqlSession&)>& work, const Context& context) {
+    if (database_ == nullptr) return session_.atomically(work, context);
+    LOAM_TRY(auto transaction, database_->begin({Access::read_write, Isolation::read_committed}, context));
+    LOAM_TRY(work(*transaction));
+    return transaction->commit(context);
   }
 
   // Most entries never expire; those need no look at the clock.

@@ -79,26 +79,37 @@ Result<void> apply(SqlSession& session, std::string_view component, const Migrat
   return {};
 }
 
+Result<bool> apply_next_in(SqlSession& session, std::string_view component, std::span<const Migration> migrations,
+                           const Context& context) {
+  if (SqlText lock = session.dialect().lock_for_write(migration_lock_id); !lock.sql.empty())
+    LOAM_TRY(session.execute(lock.sql, lock.parameters, context));
+  LOAM_TRY(session.execute(create_table_sql(session.dialect()), {}, context));
+  LOAM_TRY(auto applied, read_applied(session, context));
+  LOAM_TRY(std::size_t count, check_applied(applied, component, migrations, session.dialect()));
+  if (count == migrations.size()) return false;
+  LOAM_TRY(apply(session, component, migrations[count], context));
+  return true;
+}
+
 /// One migration and its record in one transaction. The list is read again inside it: another process may have been faster.
+/// Read committed, since a snapshot would be taken before the wait for the lock, and show the list as it was then.
 Result<bool> apply_next(Database& db, std::string_view component, std::span<const Migration> migrations,
                         const Context& context) {
-  bool applied_one = false;
-  LOAM_TRY(db.atomically(
-      [&](SqlSession& session) -> Result<void> {
-        if (SqlText lock = session.dialect().lock_for_write(migration_lock_id); !lock.sql.empty())
-          LOAM_TRY(session.execute(lock.sql, lock.parameters, context));
-        LOAM_TRY(session.execute(create_table_sql(session.dialect()), {}, context));
-        LOAM_TRY(auto applied, read_applied(session, context));
-        LOAM_TRY(std::size_t count, check_applied(applied, component, migrations, session.dialect()));
-        if (count == migrations.size()) return {};
-        applied_one = true;
-        LOAM_TRY(apply(session, component, migrations[count], context));
-        LOAM_KILL_POINT("migration.before_commit");
-        return {};
-      },
-      context));
+  LOAM_TRY(auto transaction, db.begin({Access::read_write, Isolation::read_committed}, context));
+  LOAM_TRY(bool applied, apply_next_in(*transaction, component, migrations, context));
+  LOAM_KILL_POINT("migration.before_commit");
+  LOAM_TRY(transaction->commit(context));
   LOAM_KILL_POINT("migration.after_commit");
-  return applied_one;
+  return applied;
+}
+
+/// invalid_argument unless the versions are 1, 2, 3, ..: what is applied is compared with the list by position.
+Result<void> check_list(std::string_view component, std::span<const Migration> migrations) {
+  for (std::size_t i = 0; i < migrations.size(); ++i)
+    if (migrations[i].version != static_cast<int>(i) + 1)
+      return invalid_argument("the migrations of \"" + std::string(component) + "\" are numbered 1, 2, 3, ..; number " +
+                              std::to_string(i + 1) + " says " + std::to_string(migrations[i].version));
+  return {};
 }
 
 }  // namespace
@@ -111,6 +122,7 @@ Result<std::vector<AppliedMigration>> applied_migrations(Database& db, const Con
 
 Result<std::vector<int>> pending_migrations(Database& db, std::string_view component, std::span<const Migration> migrations,
                                             const Context& context) {
+  LOAM_TRY(check_list(component, migrations));
   LOAM_TRY(auto applied, applied_migrations(db, context));
   LOAM_TRY(std::size_t count, check_applied(applied, component, migrations, db.dialect()));
   std::vector<int> pending;

@@ -27,7 +27,7 @@ struct AppliedMigration {
 
 /// Brings the component to the newest version, each migration in one transaction with its record, one process at a time.
 /// Returns how many were applied. failed_precondition, with nothing touched, when the database holds a newer version than
-/// this list knows, or one whose checksum differs from the one applied.
+/// this list knows, or one whose checksum differs from the one applied; invalid_argument when the list has a gap.
 Result<int> migrate(Database& db, std::string_view component, std::span<const Migration> migrations,
                     const Context& context = {});
 

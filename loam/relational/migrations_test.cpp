@@ -1,11 +1,15 @@
 #include "loam/relational/migrations.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
 #include "loam/adapters/sqlite/sqlite.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace loam {
 namespace {
@@ -19,6 +23,13 @@ std::vector<std::string> half_broken(const SqlDialect&) {
 
 const Migration first{1, "create a", &create_a};
 const Migration second{2, "create b", &create_b};
+
+/// Ends the process when it is asked for the second time: the statements have run by then, their record is not written.
+std::vector<std::string> die_before_the_record(const SqlDialect&) {
+  static int calls = 0;
+  if (++calls == 2) ::kill(::getpid(), SIGKILL);
+  return {"CREATE TABLE b (x INTEGER)", "INSERT INTO b VALUES (1)"};
+}
 
 class MigrationsTest : public ::testing::Test {
  protected:
@@ -75,6 +86,32 @@ TEST_F(MigrationsTest, AFailingOneLeavesNothingOfItself) {
   EXPECT_TRUE(has("a"));
   EXPECT_FALSE(has("c"));
   EXPECT_EQ(applied_migrations(*db_).value().size(), 1u);
+}
+
+TEST_F(MigrationsTest, AListWithAGapIsRefused) {
+  for (const std::vector<Migration>& list : {std::vector{second}, {first, first}, {Migration{0, "zero", &create_a}}}) {
+    auto refused = migrate(*db_, "test", list);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code(), ErrorCode::invalid_argument);
+  }
+  EXPECT_TRUE(db_->table_names().value().empty());
+}
+
+TEST_F(MigrationsTest, AProcessKilledInTheMiddleLeavesNothingOfItsMigration) {
+  test::TemporaryDirectory directory;
+  const std::string path = directory / "killed.db";
+  test::ChildProcess child([&] {
+    auto db = open_sqlite({.path = path}).value();
+    (void)migrate(*db, "test", std::vector{first, Migration{2, "create b", &die_before_the_record}});
+    return 0;
+  });
+  ASSERT_EQ(child.wait(), 128 + SIGKILL);
+
+  auto db = open_sqlite({.path = path}).value();
+  EXPECT_EQ(applied_migrations(*db).value().size(), 1u);
+  EXPECT_FALSE(db->describe("b").ok());
+  EXPECT_EQ(migrate(*db, "test", std::vector{first, second}).value(), 1);
+  EXPECT_EQ(db->query("SELECT count(*) FROM b").value().at(0, 0), Value(1));
 }
 
 TEST_F(MigrationsTest, ComponentsCountForThemselves) {
