@@ -26,9 +26,8 @@
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/relational/kv.hpp"
 
+namespace loam {
 namespace {
-
-using namespace loam;
 
 constexpr std::size_t entry_count = 200'000;
 constexpr std::size_t value_bytes = 200;
@@ -283,5 +282,6 @@ BENCHMARK(sqlite_set_durable)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(sqlite_set_many_durable)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
+}  // namespace loam
 
 BENCHMARK_MAIN();
