@@ -92,7 +92,7 @@ TEST(SqliteConnection, TheSchemaOfAForeignFileLoadsNoCode) {
   EXPECT_EQ(sqlite3_exec(raw,
                          "CREATE TABLE t (a); CREATE VIEW v AS SELECT load_extension('/tmp/evil.so') AS a;"
                          "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT load_extension('/tmp/evil.so'); END;"
-                         "CREATE TRIGGER h AFTER DELETE ON t BEGIN SELECT fts3_tokenizer('simple', x'00'); END; INSERT INTO t SELECT 1 WHERE 0",
+                         "CREATE TRIGGER h AFTER DELETE ON t BEGIN SELECT fts3_tokenizer('simple', x'00'); END",
                          nullptr, nullptr, nullptr),
             SQLITE_OK)
       << sqlite3_errmsg(raw);
