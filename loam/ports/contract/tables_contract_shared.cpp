@@ -40,9 +40,9 @@ TEST_P(TablesContract, T1_IndexThatFellOutOfTheChangeLogIsLoadedAgain) {
   auto there = open_notes(*other_process);
   must(here->add({note(1, "apple"), note(2, "pear")}));
   EXPECT_EQ(everything_about(*there, "apple"), "rows 1 2 | text 1 | vectors 2 first 1 | hybrid 2 first 1");
-  for (int i = 0; i < 300; ++i) must(here->upsert({note(2, "pear " + std::to_string(i))}));
+  for (int i = 0; i < 60; ++i) must(here->upsert({note(2, "pear " + std::to_string(i))}));
   must(here->erase("id = 1"));
-  for (int i = 0; i < 300; ++i) must(here->upsert({note(3, "plum " + std::to_string(i))}));
+  for (int i = 0; i < 60; ++i) must(here->upsert({note(3, "plum " + std::to_string(i))}));
   must(here->upsert({note(2, "apple"), note(3, "plum")}));
   EXPECT_EQ(everything_about(*there, "apple"), "rows 2 3 | text 2 | vectors 2 first 2 | hybrid 2 first 2");
 }
