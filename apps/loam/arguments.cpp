@@ -248,12 +248,25 @@ Result<CommandLine> split_command_line(const std::vector<std::string>& words) {
   return line;
 }
 
-bool asks_for_json(const std::vector<std::string>& words) {
+namespace {
+
+/// The last value of an option that stands before "--"; empty without one.
+std::string value_among(const std::vector<std::string>& words, const std::string& option) {
+  std::string value;
   for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    if (words[i].starts_with("--format=json")) return true;
-    if (words[i] == "--format" && i + 1 < words.size() && words[i + 1].starts_with("json")) return true;
+    if (words[i].starts_with(option + "=")) value = words[i].substr(option.size() + 1);
+    if (words[i] == option && i + 1 < words.size()) value = words[i + 1];
   }
-  return false;
+  return value;
+}
+
+}  // namespace
+
+bool asks_for_json(const std::vector<std::string>& words) { return value_among(words, "--format").starts_with("json"); }
+
+ColorChoice asked_color(const std::vector<std::string>& words) {
+  std::string choice = value_among(words, "--color");
+  return choice == "always" ? ColorChoice::always : choice == "never" ? ColorChoice::never : ColorChoice::automatic;
 }
 
 }  // namespace loam::cli

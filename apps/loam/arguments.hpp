@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/loam/command.hpp"
+#include "apps/loam/terminal.hpp"
 
 namespace loam::cli {
 
@@ -50,7 +51,9 @@ struct CommandLine {
 /// invalid_argument for a command that does not exist, the nearest one suggested.
 Result<CommandLine> split_command_line(const std::vector<std::string>& words);
 
-/// True when the words ask for JSON: known before they are parsed, so that a wrong command line is reported as asked.
+/// What the words say about the form of errors: known before they are parsed, so that a wrong command line is reported as
+/// asked.
 bool asks_for_json(const std::vector<std::string>& words);
+ColorChoice asked_color(const std::vector<std::string>& words);
 
 }  // namespace loam::cli

@@ -35,7 +35,7 @@ bool contains(const std::vector<std::string>& words, std::string_view word) {
 
 /// Help and version, which need neither arguments nor a store. True when it was one of them.
 Result<bool> answer_without_running(const CommandLine& line, const std::vector<std::string>& words, Sink& out) {
-  Terminal terminal = Terminal::detect(1, ColorChoice::automatic);
+  Terminal terminal = Terminal::detect(1, asked_color(words));
   std::string text;
   if (contains(words, "--version"))
     text = version_line() + "\n";
@@ -81,7 +81,7 @@ int run(int argument_count, char** argument_values) {
   install_signal_handlers();
   Sink out(1, "standard output");
   Result<void> result = execute(words, out);
-  return report(result, out, asks_for_json(words), Terminal::detect(2, ColorChoice::automatic));
+  return report(result, out, asks_for_json(words), Terminal::detect(2, asked_color(words)));
 }
 
 }  // namespace loam::cli

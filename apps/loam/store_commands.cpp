@@ -108,7 +108,8 @@ Result<void> run_health(Session& session) {
 }
 
 Result<void> run_check(Session& session) {
-  LOAM_TRY(auto store, session.open_store(StoreUse::read));
+  // Full-text indexes are checked by the database itself, through a statement that needs a writer.
+  LOAM_TRY(auto store, session.open_store(StoreUse::change));
   LOAM_TRY(CheckReport report, store->check(session.context()));
   auto count = static_cast<std::int64_t>(report.problems.size());
   if (session.format() == Format::json) {
