@@ -253,12 +253,23 @@ Result<Environment::Verdict> Environment::write_once(const Work& work) {
   OwnedTransaction owned(transaction);
   LOAM_TRY(Verdict verdict, work(transaction));
   if (verdict == Verdict::roll_back) return verdict;
+  const std::size_t commit_number = mdb_txn_id(transaction);
   code = mdb_txn_commit(owned.release());
   if (code == 0) return verdict;
-  Error failed = translate_commit(code);
-  // What the kernel has of the file is no longer known, and a later sync that succeeds would prove nothing about it.
-  if (failed.outcome() == Outcome::unknown) broken_ = true;
-  return failed;
+  if (old_state_stands(commit_number)) return translate(code, "commit");
+  broken_ = true;
+  return translate(code, "commit").outcome(Outcome::unknown);
+}
+
+// A commit writes and syncs new pages first, which nothing refers to yet, and last the one page that makes them count. When
+// that page was not reached, nothing happened. When writing it failed, what the disk has is not known, and a later sync that
+// succeeds would prove nothing about it: LMDB then refuses to begin (MDB_PANIC).
+bool Environment::old_state_stands(std::size_t failed_commit) {
+  MDB_txn* probe = nullptr;
+  if (mdb_txn_begin(native_, nullptr, MDB_RDONLY, &probe) != 0) return false;
+  const bool stands = mdb_txn_id(probe) < failed_commit;
+  mdb_txn_abort(probe);
+  return stands;
 }
 
 Result<void> Environment::make_room() {

@@ -84,6 +84,7 @@ class Environment {
   Result<void> write_format(MDB_txn* transaction, std::size_t chunk_bytes);
   Slot& lock_any_slot();
   Result<Verdict> write_once(const Work& work);
+  bool old_state_stands(std::size_t failed_commit);
   Result<void> make_room();
   Result<void> set_map_size(std::size_t bytes);
   std::size_t drop_dead_readers();
@@ -94,7 +95,7 @@ class Environment {
   std::size_t chunk_bytes_ = 0;
   std::uint64_t fork_generation_ = 0;
   WriteLock write_lock_;
-  std::atomic<bool> broken_ = false;  // a commit failed half-way: no more writes until the store is opened anew
+  std::atomic<bool> broken_ = false;  // a commit failed at its last page: no more writes until the store is opened anew
   std::array<Slot, 64> slots_;
 };
 

@@ -1,3 +1,8 @@
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -146,6 +151,72 @@ TEST_F(LmdbProcesses, AWriterThatWaitsKeepsItsDeadlineAndNamesTheHolder) {
   EXPECT_EQ(writer.wait(), 128 + SIGKILL);
   must(kv->set("k", "after"));
   EXPECT_EQ(must(kv->get("k")), std::optional<std::string>("after"));
+}
+
+// In a child, since the limit holds for a whole process.
+TEST_F(LmdbProcesses, AWriteThatTheDiskCannotTakeHasNotHappenedAndTheStoreWorksOn) {
+  ChildProcess child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    auto kv = open();
+    must(kv->set("before", "v"));
+    rlimit whole = {}, small = {};
+    ::getrlimit(RLIMIT_FSIZE, &whole);
+    for (rlim_t limit = 40'000; limit < 400'000; limit += 4'099) {
+      small = {limit, whole.rlim_max};
+      ::setrlimit(RLIMIT_FSIZE, &small);
+      auto refused = kv->set("big", std::string(2u << 20, 'b'));
+      ::setrlimit(RLIMIT_FSIZE, &whole);
+      if (refused.ok()) return 1;
+      if (refused.error().outcome() != Outcome::not_applied) return 2;
+      if (must(kv->exists("big")) || must(kv->get("before")) != std::optional<std::string>("v")) return 3;
+      must(kv->set("after", std::to_string(limit)));
+    }
+    must(kv->set("big", std::string(2u << 20, 'b')));
+    return testing::Test::HasFailure() ? 4 : 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_EQ(must(open()->get("big"))->size(), 2u << 20);
+}
+
+TEST_F(LmdbProcesses, WhatWasAcknowledgedSurvivesKills) {
+  constexpr int kills = 15;
+  int killed = 0;
+  std::int64_t acknowledged = 0;
+  for (int round = 0; round < kills; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(::pipe(pipe_ends), 0);
+    const std::int64_t first = acknowledged;
+    ChildProcess writer([&] {
+      auto kv = open();
+      for (std::int64_t next = first;; ++next) {
+        // Two keys in one batch: both or none, large enough for pages to split and free pages to be used again.
+        const std::string key = std::to_string(next % 50), twin = key + "/twin",
+                          value = std::to_string(next) + std::string(3'000, '.');
+        if (!kv->set_many(std::vector<KvWrite>{{key, value}, {twin, value}}).ok()) return 1;
+        (void)!::write(pipe_ends[1], &next, sizeof next);
+      }
+    });
+    std::int64_t last = 0;
+    for (int i = 0; i < 5 + round * 7; ++i)
+      ASSERT_EQ(::read(pipe_ends[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    writer.kill();
+    killed += writer.wait() == 128 + SIGKILL;
+    ::close(pipe_ends[1]);
+    while (::read(pipe_ends[0], &last, sizeof last) > 0) {
+    }
+    ::close(pipe_ends[0]);
+    acknowledged = last + 1;
+
+    auto kv = open();
+    for (std::int64_t i = std::max<std::int64_t>(0, acknowledged - 50); i < acknowledged; ++i) {
+      const std::string key = std::to_string(i % 50);
+      std::string value = must(kv->get(key)).value_or("");
+      EXPECT_EQ(must(kv->get(key + "/twin")), value) << "half a batch";
+      // The write after the last acknowledged one may have been stored too.
+      EXPECT_TRUE(std::stoll("0" + value) == i || std::stoll("0" + value) == acknowledged) << i << " of " << acknowledged;
+    }
+  }
+  EXPECT_EQ(killed, kills) << "a run without kills proves nothing";
 }
 
 }  // namespace

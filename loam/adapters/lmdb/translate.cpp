@@ -39,7 +39,7 @@ constexpr Rule rules[] = {
     {ENFILE, ErrorCode::resource_exhausted, "too many open files"},
     {EAGAIN, ErrorCode::unavailable, ""},
     {EBUSY, ErrorCode::unavailable, ""},
-    {EIO, ErrorCode::unavailable, "the device reports an input/output error"},
+    {EIO, ErrorCode::unavailable, "the device reports an error, or the disk is full"},
 };
 
 const Rule* rule_of(int code) {
@@ -56,21 +56,6 @@ Error translate(int code, std::string_view operation) {
                       "lmdb could not " + std::string(operation) + ": " + mdb_strerror(code))
                     .native({"lmdb", std::to_string(code), mdb_strerror(code)});
   return rule != nullptr && *rule->hint != '\0' ? std::move(error).hint(rule->hint) : std::move(error);
-}
-
-Error translate_commit(int code) {
-  Error error = translate(code, "commit");
-  switch (code) {
-    // These stop the commit while it writes new pages, before the one page that makes them count.
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case MDB_PANIC:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case ENOMEM: return error;
-    default: return std::move(error).outcome(Outcome::unknown);
-  }
 }
 
 bool is_map_full(const Error& error) {
