@@ -16,6 +16,10 @@ if(LOAM_SANITIZE)
   target_link_options(loam_build_flags INTERFACE -fsanitize=${LOAM_SANITIZE})
 endif()
 
+if(LOAM_BUILD_FUZZ)
+  target_compile_options(loam_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 function(loam_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES

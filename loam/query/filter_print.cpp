@@ -27,7 +27,13 @@ std::string double_text(double number) {
   return std::string(buffer, std::to_chars(buffer, end, number, std::chars_format::scientific).ptr);
 }
 
-bool is_plain_number(const Decimal& number) { return number_literal(number.text) == Value(number); }
+/// Written bare it is read back as this decimal. JSON knows no leading zeros, so neither syntax gets them.
+bool is_plain_number(const Decimal& number) {
+  std::string_view digits = number.text;
+  if (digits.starts_with('-')) digits.remove_prefix(1);
+  bool leading_zero = digits.size() > 1 && digits[0] == '0' && digits[1] != '.';
+  return !leading_zero && number_literal(number.text) == Value(number);
+}
 
 /// A literal of the SQL-like syntax. Kinds that no filter holds after parse or bind (json, vector) are shown as strings.
 std::string sql_literal(const Value& value) {

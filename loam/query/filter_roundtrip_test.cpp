@@ -50,6 +50,14 @@ RC_GTEST_PROP(FilterRoundTrip, BindingTwiceIsBindingOnce, ()) {
   RC_ASSERT(same(*once, *twice));
 }
 
+// Found by the fuzzer: a decimal with a leading zero was printed bare into JSON, which has no such numbers.
+TEST(FilterRoundTrip, DecimalsWithLeadingZerosArePrintedQuoted) {
+  Filter filter = Filter::parse("d = 023456789012345678901234567890").value();
+  EXPECT_EQ(to_json(filter), R"({"d": {"$eq": {"$decimal": "023456789012345678901234567890"}}})");
+  EXPECT_TRUE(same(Filter::parse(to_json(filter)).value(), filter));
+  EXPECT_TRUE(same(Filter::parse(to_string(filter)).value(), filter));
+}
+
 TEST(FilterRoundTrip, BothJoinsFlat) {
   Filter a = Filter::parse("a = 1 AND b = 2").value();
   Filter b = Filter::parse("c = 3").value();
