@@ -10,8 +10,9 @@ namespace {
 
 /// The pragmas that may be given a value: those that only read with it, and two numbers in the file that belong to the user.
 constexpr std::string_view pragmas_with_value[] = {
-    "application_id", "defer_foreign_keys", "foreign_key_check", "foreign_key_list", "index_info",  "index_list",  "index_xinfo",
-    "integrity_check", "optimize",          "quick_check",       "table_info",       "table_list",  "table_xinfo", "user_version",
+    "application_id", "defer_foreign_keys", "foreign_key_check", "foreign_key_list", "index_info",
+    "index_list",     "index_xinfo",        "integrity_check",   "optimize",         "quick_check",
+    "table_info",     "table_list",         "table_xinfo",       "user_version",
 };
 /// Those that act even without a value.
 constexpr std::string_view pragmas_refused[] = {"wal_checkpoint", "incremental_vacuum", "journal_mode"};
@@ -51,7 +52,8 @@ int Authorizer::on_action(void* self, int action, const char* first, const char*
         return authorizer.refuse("PRAGMA " + std::string(first) + " would change what the adapter guarantees");
       return SQLITE_OK;
     case SQLITE_FUNCTION:
-      if (contains(functions_refused, second)) return authorizer.refuse("the function " + std::string(second) + " loads code");
+      if (contains(functions_refused, second))
+        return authorizer.refuse("the function " + std::string(second) + " loads code");
       return SQLITE_OK;
     default: return SQLITE_OK;
   }

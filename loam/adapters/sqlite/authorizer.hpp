@@ -1,6 +1,7 @@
 #pragma once
 
-/// What SQL text from outside may not do on a connection, because the adapter's guarantees rest on it. Internal to the adapter.
+/// What SQL text from outside may not do on a connection, because the adapter's guarantees rest on it. Internal to the
+/// adapter.
 
 #include <sqlite3.h>
 

@@ -6,7 +6,6 @@
 
 #include "loam/adapters/sqlite/cursor.hpp"
 #include "loam/adapters/sqlite/functions.hpp"
-#include "loam/adapters/sqlite/functions.hpp"
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/adapters/sqlite/translate.hpp"
 #include "loam/core/limits.hpp"
@@ -33,18 +32,19 @@ std::string immutable_uri(std::string_view path) {
   return uri + "?immutable=1";
 }
 
-/// FTS5 of 3.40 is not marked innocuous: with an untrusted schema, the triggers that keep a full-text index in step are refused.
-/// What the setting guards against is then left to the authorizer, which refuses functions that load code wherever they
-/// stand. Asked of the library itself, once for each process.
+/// FTS5 of 3.40 is not marked innocuous: with an untrusted schema, the triggers that keep a full-text index in step are
+/// refused. What the setting guards against is then left to the authorizer, which refuses functions that load code wherever
+/// they stand. Asked of the library itself, once for each process.
 bool schema_must_be_trusted() {
   static const bool answer = [] {
     sqlite3* db = nullptr;
     int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     if (rc == SQLITE_OK)
-      rc = sqlite3_exec(db,
-                        "PRAGMA trusted_schema=OFF; CREATE TABLE t (a); CREATE VIRTUAL TABLE f USING fts5(a);"
-                        "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO f VALUES (new.a); END; INSERT INTO t VALUES ('x')",
-                        nullptr, nullptr, nullptr);
+      rc = sqlite3_exec(
+          db,
+          "PRAGMA trusted_schema=OFF; CREATE TABLE t (a); CREATE VIRTUAL TABLE f USING fts5(a);"
+          "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO f VALUES (new.a); END; INSERT INTO t VALUES ('x')",
+          nullptr, nullptr, nullptr);
     sqlite3_close(db);
     return rc != SQLITE_OK;
   }();
@@ -113,9 +113,14 @@ Result<void> Connection::configure(const ConnectionSettings& settings, Role role
     int option;
     int on;
   };
-  for (Switch s : {Switch{SQLITE_DBCONFIG_DEFENSIVE, 1}, {SQLITE_DBCONFIG_TRUSTED_SCHEMA, schema_must_be_trusted() ? 1 : 0}, {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
-                   {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}, {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
-                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1}, {SQLITE_DBCONFIG_DQS_DML, 0}, {SQLITE_DBCONFIG_DQS_DDL, 0}}) {
+  for (Switch s : {Switch{SQLITE_DBCONFIG_DEFENSIVE, 1},
+                   {SQLITE_DBCONFIG_TRUSTED_SCHEMA, schema_must_be_trusted() ? 1 : 0},
+                   {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+                   {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+                   {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
+                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+                   {SQLITE_DBCONFIG_DQS_DML, 0},
+                   {SQLITE_DBCONFIG_DQS_DDL, 0}}) {
     int now = -1;
     if (int rc = sqlite3_db_config(db_, s.option, s.on, &now); rc != SQLITE_OK || now != s.on)
       return internal_error("SQLite refused database setting " + std::to_string(s.option));
@@ -311,7 +316,8 @@ int Connection::on_busy(void* self, int attempts) {
   auto& connection = *static_cast<Connection*>(self);
   auto now = std::chrono::steady_clock::now();
   if (attempts == 0) connection.busy_since_ = now;
-  if (now - connection.busy_since_ >= std::chrono::milliseconds(connection.busy_timeout_ms_) || on_progress(self) != 0) return 0;
+  if (now - connection.busy_since_ >= std::chrono::milliseconds(connection.busy_timeout_ms_) || on_progress(self) != 0)
+    return 0;
   // SQLite has no queue for its file locks: only asking again helps. Short waits first, since most locks are.
   std::this_thread::sleep_for(std::chrono::microseconds(std::min(100 << std::min(attempts, 7), 10'000)));
   return 1;

@@ -28,9 +28,9 @@ class SqliteCursor;
 enum class Role : std::uint8_t { reader, writer };
 
 struct ConnectionSettings {
-  std::string path;       ///< absolute, or a name inside `vfs`
-  std::string vfs;        ///< empty: the system's
-  bool create = false;    ///< in memory; a file on disk is made before SQLite sees it
+  std::string path;     ///< absolute, or a name inside `vfs`
+  std::string vfs;      ///< empty: the system's
+  bool create = false;  ///< in memory; a file on disk is made before SQLite sees it
   bool read_only = false;
   bool immutable = false;  ///< nobody can write the file: read it without locks and without the -shm file beside it
   Durability durability = Durability::full;
@@ -88,9 +88,11 @@ class Connection {
 
   /// Steps and, when that fails, says why. True: there is a row.
   Result<bool> step(Statement& statement, std::string_view operation) {
-    if (inherited()) [[unlikely]] return ForkGuard::error();
+    if (inherited()) [[unlikely]]
+      return ForkGuard::error();
     int rc = sqlite3_step(statement.handle());
-    if (rc == SQLITE_ROW) [[likely]] return true;
+    if (rc == SQLITE_ROW) [[likely]]
+      return true;
     if (rc == SQLITE_DONE) return false;
     return failure(rc, operation);
   }
@@ -152,7 +154,7 @@ class Connection {
   std::string path_;
   std::string journal_mode_;
   Authorizer authorizer_;
-  Cache cache_;  ///< the one used last is in front
+  Cache cache_;                                                   ///< the one used last is in front
   std::unordered_map<std::string_view, Cache::iterator> cached_;  ///< keys are the statements' own texts
   std::map<std::string, sqlite3_stmt*, std::less<>> controls_;    ///< of control()
   SqliteCursor* cursors_ = nullptr;

@@ -46,9 +46,7 @@ Result<void> SqliteCursor::start() {
 
 Result<bool> SqliteCursor::next() {
   switch (state_) {
-    case State::first_row_read:
-      state_ = has_first_row_ ? State::running : State::at_end;
-      return has_first_row_;
+    case State::first_row_read: state_ = has_first_row_ ? State::running : State::at_end; return has_first_row_;
     case State::at_end: return false;
     case State::failed: return failed_precondition("the cursor failed before and has no more rows");
     case State::cut_off: return failed_precondition("the transaction of the cursor has ended");

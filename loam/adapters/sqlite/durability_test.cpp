@@ -1,7 +1,7 @@
 /// Which commits reach the disk, counted at the file system; and what is said when the disk refuses.
 ///
-/// PRAGMA synchronous set before WAL, or inside a transaction, is silently not what it says: every committed row would then be
-/// lost to a power cut, and no other test would notice.
+/// PRAGMA synchronous set before WAL, or inside a transaction, is silently not what it says: every committed row would then
+/// be lost to a power cut, and no other test would notice.
 
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/adapters/sqlite/sqlite_test_support.hpp"
@@ -140,12 +140,13 @@ TEST_F(SqliteDurability, AFullDiskStoresNothingAndWritingGoesOnWhenThereIsRoom) 
   EXPECT_EQ(count(), "2");
 }
 
-/// Whatever write or sync of a workload fails: what was acknowledged is there after opening again, what was refused as not applied
-/// is not, and nothing is torn.
+/// Whatever write or sync of a workload fails: what was acknowledged is there after opening again, what was refused as not
+/// applied is not, and nothing is torn.
 TEST_F(SqliteDurability, AcknowledgedRowsSurviveAnyFailingWriteOrSync) {
   using Fault = std::atomic<int> VfsCounters::*;
   int fired = 0;
-  for (Fault fault : {&VfsCounters::fail_wal_write, &VfsCounters::full_wal_write, &VfsCounters::fail_wal_sync, &VfsCounters::fail_database_sync}) {
+  for (Fault fault : {&VfsCounters::fail_wal_write, &VfsCounters::full_wal_write, &VfsCounters::fail_wal_sync,
+                      &VfsCounters::fail_database_sync}) {
     for (int nth = 1; nth <= 30; nth += nth < 8 ? 1 : 5) {
       TestDirectory directory;
       SqliteOptions options{.path = directory / "f.db", .checkpoint_pages = 8, .vfs = test_vfs()};

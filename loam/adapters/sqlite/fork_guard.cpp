@@ -12,7 +12,8 @@ std::atomic<std::uint32_t>& ForkGuard::forks() {
 }
 
 Error ForkGuard::error() {
-  return failed_precondition("the database was opened before fork(), and belongs to the parent process").hint("open it again in the child");
+  return failed_precondition("the database was opened before fork(), and belongs to the parent process")
+      .hint("open it again in the child");
 }
 
 }  // namespace loam::sqlite

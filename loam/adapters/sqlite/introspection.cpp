@@ -9,7 +9,8 @@ namespace {
 constexpr int hidden_column = 1;  ///< in table_xinfo: of a virtual table; 2 and 3 are generated columns, which are real
 
 Result<std::vector<ColumnInfo>> read_columns(SqlSession& session, std::string_view table, const Context& context) {
-  LOAM_TRY(auto rows, session.query("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?)", {table}, context));
+  LOAM_TRY(auto rows, session.query("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?)",
+                                    {table}, context));
   std::vector<ColumnInfo> columns;
   for (const auto& row : rows.rows) {
     if (row[5].as<std::int64_t>() == hidden_column) continue;
@@ -42,12 +43,14 @@ std::vector<std::string> primary_key_of(const std::vector<ColumnInfo>& columns) 
 void mark_row_id(TableInfo& table) {
   if (table.primary_key.size() != 1) return;
   for (ColumnInfo& column : table.columns)
-    if (column.primary_key_position == 1 && sqlite3_stricmp(column.native_type.c_str(), "INTEGER") == 0) column.nullable = false;
+    if (column.primary_key_position == 1 && sqlite3_stricmp(column.native_type.c_str(), "INTEGER") == 0)
+      column.nullable = false;
 }
 
 Result<std::vector<ForeignKeyInfo>> read_foreign_keys(SqlSession& session, std::string_view table, const Context& context) {
-  LOAM_TRY(auto rows, session.query("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq",
-                                    {table}, context));
+  LOAM_TRY(auto rows,
+           session.query("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq",
+                         {table}, context));
   std::vector<ForeignKeyInfo> keys;
   std::int64_t last = -1;
   for (const auto& row : rows.rows) {
@@ -65,9 +68,11 @@ Result<std::vector<ForeignKeyInfo>> read_foreign_keys(SqlSession& session, std::
 }
 
 Result<std::vector<IndexInfo>> read_indexes(SqlSession& session, std::string_view table, const Context& context) {
-  LOAM_TRY(auto rows, session.query("SELECT l.name, l.\"unique\", i.name FROM pragma_index_list(?) AS l, pragma_index_info(l.name) AS i "
-                                    "WHERE l.origin <> 'pk' ORDER BY l.name, i.seqno",
-                                    {table}, context));
+  LOAM_TRY(
+      auto rows,
+      session.query("SELECT l.name, l.\"unique\", i.name FROM pragma_index_list(?) AS l, pragma_index_info(l.name) AS i "
+                    "WHERE l.origin <> 'pk' ORDER BY l.name, i.seqno",
+                    {table}, context));
   std::vector<IndexInfo> indexes;
   for (const auto& row : rows.rows) {
     const auto& name = row[0].as<std::string>();
@@ -104,7 +109,8 @@ Result<std::vector<std::string>> SqliteDatabase::table_names(const Context& cont
 
 Result<TableInfo> SqliteDatabase::describe(std::string_view table, const Context& context) {
   LOAM_TRY(auto transaction, begin({.access = Access::read_only}, context));
-  LOAM_TRY(auto found, transaction->query("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?", {table}, context));
+  LOAM_TRY(auto found, transaction->query("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?",
+                                          {table}, context));
   if (found.rows.empty()) return not_found("there is no table \"" + std::string(table) + "\" in \"" + path() + '"');
   TableInfo info;
   info.name = found.at(0, 0).as<std::string>();

@@ -56,7 +56,8 @@ class CopyTarget {
   static Result<CopyTarget> open(const std::string& path) {
     CopyTarget target;
     std::string name = path.front() == '/' ? path : "./" + path;  // never a URI
-    int rc = sqlite3_open_v2(name.c_str(), &target.db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+    int rc = sqlite3_open_v2(name.c_str(), &target.db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             nullptr);
     if (rc == SQLITE_OK)
       rc = sqlite3_exec(target.db_, "PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
     if (rc != SQLITE_OK) return translate(target.db_, rc);
@@ -96,7 +97,8 @@ Result<void> copy_snapshot(SqliteDatabase& db, const std::string& path, const Co
   return target.fill_from(*source, context);
 }
 
-Result<void> collect_lines(SqlSession& session, std::string_view sql, const Context& context, std::vector<std::string>& lines) {
+Result<void> collect_lines(SqlSession& session, std::string_view sql, const Context& context,
+                           std::vector<std::string>& lines) {
   LOAM_TRY(auto rows, session.query(sql, {}, context));
   for (const auto& row : rows.rows) {
     std::string line;
@@ -115,14 +117,16 @@ Result<void> collect_foreign_keys(SqlSession& session, const Context& context, s
 }
 
 Result<std::vector<std::string>> full_text_tables(SqlSession& session, const Context& context) {
-  LOAM_TRY(auto rows, session.query("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%' "
-                                    "ORDER BY name",
-                                    {}, context));
+  LOAM_TRY(auto rows,
+           session.query("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%' "
+                         "ORDER BY name",
+                         {}, context));
   std::vector<std::string> names;
   for (const auto& row : rows.rows) {
     std::string words;
     for (char c : row[1].as<std::string>())
-      if (std::isspace(static_cast<unsigned char>(c)) == 0) words += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      if (std::isspace(static_cast<unsigned char>(c)) == 0)
+        words += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (words.find("usingfts5(") != std::string::npos) names.push_back(row[0].as<std::string>());
   }
   return names;
@@ -135,7 +139,8 @@ Result<void> collect_full_text(SqliteDatabase& db, const Context& context, std::
     std::string quoted = sqlite_dialect().quote_identifier(name);
     LOAM_TRY(auto transaction, db.begin({}, context));
     // rank 1: compare with the content table too.
-    auto checked = transaction->execute("INSERT INTO " + quoted + '(' + quoted + ", rank) VALUES ('integrity-check', 1)", {}, context);
+    auto checked =
+        transaction->execute("INSERT INTO " + quoted + '(' + quoted + ", rank) VALUES ('integrity-check', 1)", {}, context);
     if (checked.ok()) continue;
     if (checked.error().code() != ErrorCode::data_corruption) return std::move(checked).error();
     lines.push_back("full-text index " + name + " does not agree with its table: " + checked.error().message());

@@ -53,7 +53,8 @@ TEST_F(SqliteMaintenance, ACopyIsOneStateWhileAWriterGoesOn) {
     ASSERT_OK(copy);
     EXPECT_EQ((*copy)->query("SELECT sum(a), count(*) FROM t").value().at(0, 0), Value(15'000));
     EXPECT_EQ(sqlite::integrity_problems(**copy).value(), std::vector<std::string>{});
-    EXPECT_EQ(std::filesystem::status(target).permissions(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    EXPECT_EQ(std::filesystem::status(target).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   }
   stop = true;
   writer.join();
@@ -145,10 +146,12 @@ TEST_F(SqliteMaintenance, ABrokenForeignKeyIsAProblem) {
   db_.reset();
   sqlite3* raw = nullptr;  // another program, which does not enforce them
   ASSERT_EQ(sqlite3_open(path_.c_str(), &raw), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(raw, "PRAGMA foreign_keys=OFF; INSERT INTO children VALUES (7, 1)", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(raw, "PRAGMA foreign_keys=OFF; INSERT INTO children VALUES (7, 1)", nullptr, nullptr, nullptr),
+            SQLITE_OK);
   sqlite3_close(raw);
   open();
-  EXPECT_EQ(sqlite::integrity_problems(*db_).value(), std::vector<std::string>{"table children row 7 refers to a missing row of parents"});
+  EXPECT_EQ(sqlite::integrity_problems(*db_).value(),
+            std::vector<std::string>{"table children row 7 refers to a missing row of parents"});
 }
 
 }  // namespace

@@ -145,9 +145,8 @@ int file_read(sqlite3_file* base, void* buffer, int amount, sqlite3_int64 at) {
   auto offset = static_cast<std::size_t>(at);
   std::shared_lock lock(file.content_mutex);
   std::size_t there = offset < file.size ? std::min(wanted, file.size - offset) : 0;
-  for_each_piece(file, offset, there, [&](unsigned char* bytes, std::size_t piece, std::size_t done) {
-    std::memcpy(out + done, bytes, piece);
-  });
+  for_each_piece(file, offset, there,
+                 [&](unsigned char* bytes, std::size_t piece, std::size_t done) { std::memcpy(out + done, bytes, piece); });
   if (there == wanted) return SQLITE_OK;
   std::memset(out + there, 0, wanted - there);  // SQLite relies on the zeros after a short read
   return SQLITE_IOERR_SHORT_READ;
@@ -164,9 +163,8 @@ int file_write(sqlite3_file* base, const void* buffer, int amount, sqlite3_int64
     if (block == nullptr) return SQLITE_FULL;
     file.blocks.push_back(std::move(block));
   }
-  for_each_piece(file, offset, bytes, [&](unsigned char* place, std::size_t piece, std::size_t done) {
-    std::memcpy(place, in + done, piece);
-  });
+  for_each_piece(file, offset, bytes,
+                 [&](unsigned char* place, std::size_t piece, std::size_t done) { std::memcpy(place, in + done, piece); });
   file.size = std::max(file.size, offset + bytes);
   return SQLITE_OK;
 }
@@ -251,10 +249,25 @@ void shm_barrier(sqlite3_file* base) {
 }
 
 const sqlite3_io_methods io_methods = {
-    2,         file_close,          file_read,    file_write,   file_truncate,    file_sync,
-    file_size, file_lock,           file_unlock,  file_check_reserved,            file_control,
-    file_sector_size, file_characteristics, shm_map, shm_lock,  shm_barrier,      shm_unmap,
-    nullptr,   nullptr,
+    2,
+    file_close,
+    file_read,
+    file_write,
+    file_truncate,
+    file_sync,
+    file_size,
+    file_lock,
+    file_unlock,
+    file_check_reserved,
+    file_control,
+    file_sector_size,
+    file_characteristics,
+    shm_map,
+    shm_lock,
+    shm_barrier,
+    shm_unmap,
+    nullptr,
+    nullptr,
 };
 
 int vfs_open(sqlite3_vfs*, const char* name, sqlite3_file* base, int flags, int* flags_out) {
@@ -304,9 +317,7 @@ int vfs_randomness(sqlite3_vfs*, int bytes, char* out) { return system_vfs()->xR
 int vfs_sleep(sqlite3_vfs*, int micros) { return system_vfs()->xSleep(system_vfs(), micros); }
 int vfs_current_time(sqlite3_vfs*, double* out) { return system_vfs()->xCurrentTime(system_vfs(), out); }
 int vfs_last_error(sqlite3_vfs*, int, char*) { return 0; }
-int vfs_current_time_64(sqlite3_vfs*, sqlite3_int64* out) {
-  return system_vfs()->xCurrentTimeInt64(system_vfs(), out);
-}
+int vfs_current_time_64(sqlite3_vfs*, sqlite3_int64* out) { return system_vfs()->xCurrentTimeInt64(system_vfs(), out); }
 
 sqlite3_vfs make_vfs() {
   sqlite3_vfs vfs{};

@@ -25,23 +25,26 @@ Result<void> check_library() {
 }
 
 Error from_errno(int number, const std::string& what) {
-  ErrorCode code = number == ENOENT || number == ENOTDIR    ? ErrorCode::not_found
-                   : number == EACCES || number == EPERM    ? ErrorCode::permission_denied
-                   : number == EROFS                        ? ErrorCode::failed_precondition
-                   : number == ENOSPC || number == EDQUOT   ? ErrorCode::resource_exhausted
+  ErrorCode code = number == ENOENT || number == ENOTDIR       ? ErrorCode::not_found
+                   : number == EACCES || number == EPERM       ? ErrorCode::permission_denied
+                   : number == EROFS                           ? ErrorCode::failed_precondition
+                   : number == ENOSPC || number == EDQUOT      ? ErrorCode::resource_exhausted
                    : number == ENAMETOOLONG || number == ELOOP ? ErrorCode::invalid_argument
-                                                            : ErrorCode::unavailable;
+                                                               : ErrorCode::unavailable;
   return Error(code, what + ": " + std::strerror(number)).native({"errno", std::to_string(number), std::strerror(number)});
 }
 
 /// Absolute, so that SQLite never takes a name such as "file:x?mode=memory" or ":memory:" for something else than a file.
 Result<std::string> absolute(const std::string& path) {
-  if (path.empty() || path.find('\0') != std::string::npos) return invalid_argument("the path of a database is empty or holds a NUL");
-  if (path == ":memory:") return invalid_argument("\":memory:\" is no path").hint("sqlite_in_memory() makes such a database");
+  if (path.empty() || path.find('\0') != std::string::npos)
+    return invalid_argument("the path of a database is empty or holds a NUL");
+  if (path == ":memory:")
+    return invalid_argument("\":memory:\" is no path").hint("sqlite_in_memory() makes such a database");
   auto slash = path.rfind('/');
   std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  if (name.empty() || name == "." || name == "..") return failed_precondition("\"" + path + "\" is a directory, not a database file");
+  if (name.empty() || name == "." || name == "..")
+    return failed_precondition("\"" + path + "\" is a directory, not a database file");
   char* resolved = ::realpath(directory.c_str(), nullptr);
   if (resolved == nullptr) return from_errno(errno, "the directory of \"" + path + '"');
   std::string whole = resolved;
@@ -51,10 +54,10 @@ Result<std::string> absolute(const std::string& path) {
 
 /// Whether the file is there; what cannot be a database is refused by its kind.
 ///
-/// The file is never opened here: closing a descriptor of it would drop the locks of every SQLite connection that this process
-/// has on it.
+/// The file is never opened here: closing a descriptor of it would drop the locks of every SQLite connection that this
+/// process has on it.
 Result<bool> exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return false;
     return from_errno(errno, '"' + path + '"');
@@ -106,7 +109,7 @@ bool directory_is_read_only(const std::string& path) {
 /// then, and when no -wal holds commits that only recovery could read, the file is read as it is.
 Result<bool> must_be_immutable(const std::string& path) {
   if (!directory_is_read_only(path)) return false;
-  struct stat status {};
+  struct stat status{};
   if (::stat((path + "-shm").c_str(), &status) == 0) return false;
   if (::stat((path + "-wal").c_str(), &status) != 0) return true;
   if (status.st_size == 0) return true;
@@ -114,7 +117,8 @@ Result<bool> must_be_immutable(const std::string& path) {
       .hint("copy the database and its -wal file to a directory that can be written, and open it there");
 }
 
-Result<std::unique_ptr<Database>> assemble(SqliteOptions options, ConnectionSettings settings, std::unique_ptr<MemoryFiles> memory) {
+Result<std::unique_ptr<Database>> assemble(SqliteOptions options, ConnectionSettings settings,
+                                           std::unique_ptr<MemoryFiles> memory) {
   std::unique_ptr<Connection> writer;
   if (options.read_only) {
     LOAM_TRY(auto probe, Connection::open(settings, Role::reader));  // what is wrong with the file shows now
@@ -125,7 +129,8 @@ Result<std::unique_ptr<Database>> assemble(SqliteOptions options, ConnectionSett
 }
 
 Result<void> check_options(const SqliteOptions& options) {
-  if (options.readers.connections_max == 0) return invalid_argument("readers.connections_max is 0; a database needs one reader");
+  if (options.readers.connections_max == 0)
+    return invalid_argument("readers.connections_max is 0; a database needs one reader");
   if (options.checkpoint_pages < 1) return invalid_argument("checkpoint_pages must be at least 1");
   if (options.cache_kib < 1) return invalid_argument("cache_kib must be at least 1");
   if (options.write_timeout_ms < 0) return invalid_argument("write_timeout_ms is negative");

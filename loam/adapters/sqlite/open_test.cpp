@@ -25,7 +25,7 @@ std::string content(const std::string& path) {
 void write(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 int mode_of(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 ? static_cast<int>(status.st_mode & 0777) : -1;
 }
 
@@ -69,7 +69,8 @@ TEST(SqliteOpen, CreatesAFileThatOnlyItsOwnerReads) {
   ::umask(before);
   ASSERT_OK(db);
   ASSERT_OK((*db)->execute("CREATE TABLE t (a BIGINT)"));
-  for (const char* suffix : {"", "-wal", "-shm"}) EXPECT_EQ(mode_of(directory / ("new.db" + std::string(suffix))), 0600) << suffix;
+  for (const char* suffix : {"", "-wal", "-shm"})
+    EXPECT_EQ(mode_of(directory / ("new.db" + std::string(suffix))), 0600) << suffix;
   db->reset();
   EXPECT_EQ(mode_of(directory / "new.db-wal"), -1) << "the last one to close leaves one whole file";
 }
@@ -91,14 +92,16 @@ TEST(SqliteOpen, SaysWhatIsWrongWithThePath) {
 
 TEST(SqliteOpen, LeavesAForeignFileAsItIs) {
   TestDirectory directory;
-  for (const std::string& text : {std::string("hello, this is no database\n"), std::string(5000, 'x'), std::string("SQLite format 2\0rest", 20),
-                                  std::string("SQLite format 3\0", 16) + std::string(3000, '\xAA')}) {
+  for (const std::string& text :
+       {std::string("hello, this is no database\n"), std::string(5000, 'x'), std::string("SQLite format 2\0rest", 20),
+        std::string("SQLite format 3\0", 16) + std::string(3000, '\xAA')}) {
     std::string path = directory / "foreign";
     write(path, text);
     for (bool read_only : {false, true}) {
       auto opened = open_sqlite({.path = path, .read_only = read_only});
       ASSERT_FALSE(opened.ok());
-      EXPECT_TRUE(opened.error().code() == ErrorCode::failed_precondition || opened.error().code() == ErrorCode::data_corruption)
+      EXPECT_TRUE(opened.error().code() == ErrorCode::failed_precondition ||
+                  opened.error().code() == ErrorCode::data_corruption)
           << opened.error().to_string();
     }
     EXPECT_EQ(content(path), text);

@@ -12,8 +12,8 @@
 
 namespace loam {
 
-/// Serializes write transactions and checkpoints with other processes. acquire() is called before a write transaction begins and
-/// the returned lease is dropped after it ended and after the checkpoint that may follow.
+/// Serializes write transactions and checkpoints with other processes. acquire() is called before a write transaction begins
+/// and the returned lease is dropped after it ended and after the checkpoint that may follow.
 class WriteGate {
  public:
   class Lease {
@@ -26,9 +26,9 @@ class WriteGate {
 };
 
 struct SqliteOptions {
-  std::string path;                    ///< of the file; its directory exists
-  bool read_only = false;              ///< failed_precondition for what writes; see open_sqlite()
-  bool create = true;                  ///< make the file when it is not there; else not_found
+  std::string path;        ///< of the file; its directory exists
+  bool read_only = false;  ///< failed_precondition for what writes; see open_sqlite()
+  bool create = true;      ///< make the file when it is not there; else not_found
   Durability durability = Durability::full;
   PoolOptions readers = {.connections_min = 1, .connections_max = 8};
   std::int64_t write_timeout_ms = 30'000;     ///< how long a writer waits for the others
@@ -40,9 +40,10 @@ struct SqliteOptions {
 
 /// Opens or creates a database; a new file is readable by its owner alone. *the Database is thread-safe*
 ///
-/// Read-only, the database is neither created nor changed. A file in WAL mode is read together with its writers by means of the
-/// -wal and -shm files beside it, which SQLite makes where they are missing; in a directory that cannot be written the file is
-/// read as it is (failed_precondition when its -wal holds commits: only a writer could recover them).
+/// Read-only, the database is neither created nor changed. A file in WAL mode is read together with its writers by means of
+/// the -wal and -shm files beside it, which SQLite makes where they are missing; in a directory that cannot be written the
+/// file is read as it is (failed_precondition when its -wal holds commits: only a writer could recover them).
+///
 /// not_found; failed_precondition when the file is not an SQLite database or the library is older than 3.40 (the file is
 /// untouched); permission_denied; unavailable.
 Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options);
@@ -53,11 +54,11 @@ Result<std::unique_ptr<Database>> sqlite_in_memory(PoolOptions readers = {.conne
 /// What only an SQLite database can do; for the store. `db` came from open_sqlite().
 namespace sqlite {
 
-/// Copies a consistent state of the database to a new, synced file while others read and write. already_exists when the file is
-/// there; cancelled, deadline_exceeded and every other failure leave no file.
+/// Copies a consistent state of the database to a new, synced file while others read and write. already_exists when the file
+/// is there; cancelled, deadline_exceeded and every other failure leave no file.
 Result<void> copy_to(Database& db, const std::string& path, const Context& context = {});
-/// Lines of PRAGMA integrity_check (the first 1000), foreign_key_check and, unless opened read-only, of FTS5's own check of each
-/// full-text table against its content, for which it becomes a writer; empty when all is well.
+/// Lines of PRAGMA integrity_check (the first 1000), foreign_key_check and, unless opened read-only, of FTS5's own check of
+/// each full-text table against its content, for which it becomes a writer; empty when all is well.
 Result<std::vector<std::string>> integrity_problems(Database& db, const Context& context = {});
 /// Gives free pages back to the file system and truncates the WAL. Writes the whole database once; other writers wait.
 Result<void> compact(Database& db, const Context& context = {});

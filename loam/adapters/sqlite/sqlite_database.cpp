@@ -16,7 +16,7 @@ constexpr std::int64_t wal_overlong_wait_ms = 50;
 constexpr std::int64_t close_gate_timeout_ms = 100;
 
 std::int64_t file_bytes(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 ? static_cast<std::int64_t>(status.st_size) : 0;
 }
 
@@ -29,10 +29,10 @@ bool answers(Connection& connection, std::int64_t idle_ms) {
 SqliteDatabase::SqliteDatabase(SqliteOptions options, ConnectionSettings settings, std::unique_ptr<Connection> writer,
                                std::unique_ptr<MemoryFiles> memory)
     : options_(std::move(options)), settings_(std::move(settings)), memory_(std::move(memory)), writer_(std::move(writer)) {
-  readers_ = std::make_unique<ReaderPool>(
-      options_.readers, ReaderPool::Hooks{.open = [this](const Context&) { return open_reader(); },
-                                          .ping = answers,
-                                          .name = "the readers of \"" + settings_.path + '"'});
+  readers_ = std::make_unique<ReaderPool>(options_.readers,
+                                          ReaderPool::Hooks{.open = [this](const Context&) { return open_reader(); },
+                                                            .ping = answers,
+                                                            .name = "the readers of \"" + settings_.path + '"'});
 }
 
 SqliteDatabase::~SqliteDatabase() {
@@ -44,8 +44,8 @@ SqliteDatabase::~SqliteDatabase() {
   }
   readers_.reset();
   if (writer_ == nullptr) return;
-  // The last one to close moves the WAL into the file and removes it. That is a checkpoint, so it needs the gate; whoever holds
-  // the gate now has the file open and will be the last one instead.
+  // The last one to close moves the WAL into the file and removes it. That is a checkpoint, so it needs the gate; whoever
+  // holds the gate now has the file open and will be the last one instead.
   Result<WriterSeat> seat = problem().empty() ? take_writer(Context().deadline_in_ms(close_gate_timeout_ms))
                                               : Error(ErrorCode::unavailable, "closed after a failure");
   if (!seat.ok()) sqlite3_db_config(writer_->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -78,7 +78,8 @@ Result<WriterSeat> SqliteDatabase::take_writer(const Context& context) {
   return seat;
 }
 
-Result<std::unique_ptr<Cursor>> SqliteDatabase::open_cursor(std::string_view sql, Parameters parameters, const Context& context) {
+Result<std::unique_ptr<Cursor>> SqliteDatabase::open_cursor(std::string_view sql, Parameters parameters,
+                                                            const Context& context) {
   LOAM_TRY(auto reader, take_reader(context));
   return SqliteCursor::open(std::move(reader), sql, parameters, context);
 }
@@ -101,14 +102,14 @@ void SqliteDatabase::checkpoint_if_due() {
   const std::int64_t frames = writer_->wal_frames;
   if (frames < frames_moved_) frames_moved_ = 0;  // the WAL began anew
   if (frames - frames_moved_ < options_.checkpoint_pages) return;
-  // A passive checkpoint waits for nobody, but the WAL begins anew only when no reader is in it: under readers without a pause it
-  // would grow for ever, so a long one is worth waiting a moment for them.
+  // A passive checkpoint waits for nobody, but the WAL begins anew only when no reader is in it: under readers without a
+  // pause it would grow for ever, so a long one is worth waiting a moment for them.
   const bool overlong = frames > wal_overlong_factor * options_.checkpoint_pages;
   writer_->wait_for_locks_ms(overlong ? wal_overlong_wait_ms : 0);
   int moved = 0;
   LOAM_KILL_POINT("sqlite.before_checkpoint");
-  int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), "main", overlong ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, nullptr,
-                                     &moved);
+  int rc = sqlite3_wal_checkpoint_v2(writer_->handle(), "main",
+                                     overlong ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, nullptr, &moved);
   frames_moved_ = std::max(moved, 0);
   LOAM_KILL_POINT("sqlite.after_checkpoint");
   // The commit stands whatever happened: a checkpoint that failed is done again after the next one.

@@ -73,11 +73,11 @@ class SqliteDatabase final : public Database {
   ConnectionSettings settings_;
   std::unique_ptr<MemoryFiles> memory_;  ///< outlives the connections
   WriteLock write_lock_;
-  std::unique_ptr<Connection> writer_;   ///< null when read-only
+  std::unique_ptr<Connection> writer_;  ///< null when read-only
   std::unique_ptr<ReaderPool> readers_;
-  std::int64_t frames_moved_ = 0;        ///< of the WAL, by the last checkpoint; with the seat held
+  std::int64_t frames_moved_ = 0;  ///< of the WAL, by the last checkpoint; with the seat held
   mutable std::mutex problem_mutex_;
-  std::string poisoned_;                 ///< why; empty when well
+  std::string poisoned_;  ///< why; empty when well
   std::string checkpoint_problem_;
 };
 

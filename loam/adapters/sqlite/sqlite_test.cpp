@@ -19,7 +19,9 @@ namespace {
 using sqlite::Connection;
 using sqlite::Role;
 
-std::string pragma(Connection& connection, const std::string& name) { return connection.control_value("PRAGMA " + name).value(); }
+std::string pragma(Connection& connection, const std::string& name) {
+  return connection.control_value("PRAGMA " + name).value();
+}
 
 void expect_settings(Connection& connection, const std::string& synchronous, const std::string& query_only) {
   EXPECT_EQ(pragma(connection, "journal_mode"), "wal");
@@ -54,11 +56,12 @@ TEST(SqliteConnection, HasTheSettingsThatTheGuaranteesRestOn) {
 
 TEST(SqliteConnection, SqlTextCannotUndoTheSettings) {
   auto db = sqlite_in_memory().value();
-  for (const char* sql : {"PRAGMA synchronous=OFF", "PRAGMA journal_mode=DELETE", "PRAGMA journal_mode", "PRAGMA main.synchronous(0)",
-                          "PRAGMA foreign_keys=OFF", "PRAGMA trusted_schema=ON", "PRAGMA writable_schema=ON", "PRAGMA query_only=OFF",
-                          "PRAGMA wal_checkpoint", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA mmap_size=1000000", "PRAGMA busy_timeout=0",
-                          "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA hard_heap_limit=1", "ATTACH '/tmp/other.db' AS other", "DETACH main",
-                          "SELECT load_extension('x')", "VACUUM", "VACUUM INTO '/tmp/loam-stolen.db'"}) {
+  for (const char* sql :
+       {"PRAGMA synchronous=OFF", "PRAGMA journal_mode=DELETE", "PRAGMA journal_mode", "PRAGMA main.synchronous(0)",
+        "PRAGMA foreign_keys=OFF", "PRAGMA trusted_schema=ON", "PRAGMA writable_schema=ON", "PRAGMA query_only=OFF",
+        "PRAGMA wal_checkpoint", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA mmap_size=1000000", "PRAGMA busy_timeout=0",
+        "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA hard_heap_limit=1", "ATTACH '/tmp/other.db' AS other", "DETACH main",
+        "SELECT load_extension('x')", "VACUUM", "VACUUM INTO '/tmp/loam-stolen.db'"}) {
     SCOPED_TRACE(sql);
     EXPECT_FALSE(db->execute(sql).ok());
     auto transaction = db->begin().value();
@@ -113,8 +116,7 @@ TEST(SqliteConnection, ManyStatementsPassThroughTheCache) {
   auto open = transaction->open_cursor("SELECT 1 UNION ALL SELECT 2").value();
   ASSERT_TRUE(open->next().value());
   for (int round = 0; round < 2; ++round)
-    for (int i = 0; i < 400; ++i)
-      ASSERT_EQ(transaction->query("SELECT " + std::to_string(i)).value().at(0, 0), Value(i));
+    for (int i = 0; i < 400; ++i) ASSERT_EQ(transaction->query("SELECT " + std::to_string(i)).value().at(0, 0), Value(i));
   ASSERT_TRUE(open->next().value());  // the statement in use was not thrown out
   EXPECT_EQ(open->int64(0), 2);
 }
@@ -285,7 +287,9 @@ TEST(SqliteDatabase, AChildOfForkCannotTouchWhatItsParentHasOpen) {
 
   pid_t child = ::fork();
   if (child == 0) {
-    auto refused = [](const auto& result) { return !result.ok() && result.error().code() == ErrorCode::failed_precondition; };
+    auto refused = [](const auto& result) {
+      return !result.ok() && result.error().code() == ErrorCode::failed_precondition;
+    };
     bool all = refused(db->query("SELECT 1")) && refused(db->execute("DELETE FROM t")) && refused(db->begin()) &&
                refused(transaction->execute("DELETE FROM t")) && refused(transaction->commit()) && refused(cursor->next()) &&
                to_string(db->health().status) == "unhealthy";
@@ -329,7 +333,8 @@ TEST(SqliteDatabase, HealthShowsThePoolAndTheFiles) {
   TestDirectory directory;
   auto db = open_sqlite({.path = directory / "a.db"}).value();
   std::string json = to_json(db->health());
-  for (const char* detail : {"\"library\":\"3.", "\"journal_mode\":\"wal\"", "\"durability\":\"full\"", "readers_max", "wal_bytes"})
+  for (const char* detail :
+       {"\"library\":\"3.", "\"journal_mode\":\"wal\"", "\"durability\":\"full\"", "readers_max", "wal_bytes"})
     EXPECT_NE(json.find(detail), std::string::npos) << detail << " in " << json;
 }
 

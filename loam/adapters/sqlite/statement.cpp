@@ -17,7 +17,8 @@ constexpr std::size_t parameter_bytes_kept = 4096;  ///< a cached statement does
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 /// column_type() may add a collation or a check; sqlite3_column_decltype() reports the type name alone.
@@ -47,12 +48,14 @@ const std::vector<DeclaredType>& declared_types() {
 
 std::string_view text_of(sqlite3_stmt* handle, int column) {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle, column));
-  return data == nullptr ? std::string_view() : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle, column)));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle, column)));
 }
 
 std::string_view bytes_of(sqlite3_stmt* handle, int column) {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(handle, column));
-  return data == nullptr ? std::string_view() : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle, column)));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle, column)));
 }
 
 Value integer_as(ValueKind kind, sqlite3_int64 number) {
@@ -91,7 +94,10 @@ ValueKind kind_of_declared_type(std::string_view declared) {
 }
 
 Statement::Statement(sqlite3_stmt* handle, std::string_view sql)
-    : handle_(handle), sql_(sql), kept_(static_cast<std::size_t>(sqlite3_bind_parameter_count(handle))), read_only_(sqlite3_stmt_readonly(handle) != 0) {
+    : handle_(handle),
+      sql_(sql),
+      kept_(static_cast<std::size_t>(sqlite3_bind_parameter_count(handle))),
+      read_only_(sqlite3_stmt_readonly(handle) != 0) {
   read_columns();
 }
 
@@ -167,8 +173,8 @@ Result<void> Statement::bind_bytes(std::size_t index, std::string_view bytes) {
 /// SQLite would copy into memory of its own, fresh for each run.
 Result<std::string_view> Statement::keep(std::size_t index, std::string_view data) {
   if (data.size() > limits::value_bytes_max)
-    return refused(index, "has " + std::to_string(data.size()) + " bytes; at most " + std::to_string(limits::value_bytes_max) +
-                              " are allowed");
+    return refused(index, "has " + std::to_string(data.size()) + " bytes; at most " +
+                              std::to_string(limits::value_bytes_max) + " are allowed");
   if (data.size() > parameter_bytes_kept) keeps_much_ = true;
   kept_[index].assign(data);
   return std::string_view(kept_[index]);

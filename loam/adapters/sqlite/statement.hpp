@@ -31,8 +31,8 @@ class Statement {
   /// invalid_argument: wrong number, a value too large, NaN, not a decimal.
   Result<void> bind(Parameters parameters);
 
-  /// SQLite prepares again by itself when the schema changed; the columns of `SELECT *` may then be others. To be called after
-  /// the first step of each run.
+  /// SQLite prepares again by itself when the schema changed; the columns of `SELECT *` may then be others. To be called
+  /// after the first step of each run.
   void refresh_columns_if_reprepared();
 
   /// Of the current row, by the declared type of the column; by storage class when there is none.
@@ -52,8 +52,8 @@ class Statement {
 
   sqlite3_stmt* handle_;
   std::string sql_;
-  std::vector<ValueKind> kinds_;  ///< ValueKind::null: no declared type
-  std::vector<std::string> kept_; ///< one for each parameter: its bytes, whose memory the next run uses again
+  std::vector<ValueKind> kinds_;   ///< ValueKind::null: no declared type
+  std::vector<std::string> kept_;  ///< one for each parameter: its bytes, whose memory the next run uses again
   bool read_only_;
   bool keeps_much_ = false;
   int reprepared_ = 0;

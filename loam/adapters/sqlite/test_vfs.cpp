@@ -51,7 +51,9 @@ int on_write(sqlite3_file* file, const void* data, int bytes, sqlite3_int64 offs
 }
 
 int on_close(sqlite3_file* f) { return inner(f)->pMethods->xClose(inner(f)); }
-int on_read(sqlite3_file* f, void* data, int bytes, sqlite3_int64 at) { return inner(f)->pMethods->xRead(inner(f), data, bytes, at); }
+int on_read(sqlite3_file* f, void* data, int bytes, sqlite3_int64 at) {
+  return inner(f)->pMethods->xRead(inner(f), data, bytes, at);
+}
 int on_truncate(sqlite3_file* f, sqlite3_int64 size) { return inner(f)->pMethods->xTruncate(inner(f), size); }
 int on_size(sqlite3_file* f, sqlite3_int64* size) { return inner(f)->pMethods->xFileSize(inner(f), size); }
 int on_lock(sqlite3_file* f, int level) { return inner(f)->pMethods->xLock(inner(f), level); }
@@ -63,13 +65,16 @@ int on_characteristics(sqlite3_file* f) { return inner(f)->pMethods->xDeviceChar
 int on_shm_map(sqlite3_file* f, int page, int bytes, int extend, void volatile** out) {
   return inner(f)->pMethods->xShmMap(inner(f), page, bytes, extend, out);
 }
-int on_shm_lock(sqlite3_file* f, int first, int count, int flags) { return inner(f)->pMethods->xShmLock(inner(f), first, count, flags); }
+int on_shm_lock(sqlite3_file* f, int first, int count, int flags) {
+  return inner(f)->pMethods->xShmLock(inner(f), first, count, flags);
+}
 void on_shm_barrier(sqlite3_file* f) { inner(f)->pMethods->xShmBarrier(inner(f)); }
 int on_shm_unmap(sqlite3_file* f, int remove) { return inner(f)->pMethods->xShmUnmap(inner(f), remove); }
 
-const sqlite3_io_methods methods = {2,        on_close, on_read,    on_write,  on_truncate,        on_sync,    on_size,     on_lock,
-                                    on_unlock, on_check, on_control, on_sector, on_characteristics, on_shm_map, on_shm_lock, on_shm_barrier,
-                                    on_shm_unmap, nullptr, nullptr};
+const sqlite3_io_methods methods = {
+    2,        on_close,   on_read,   on_write,           on_truncate, on_sync,     on_size,        on_lock,      on_unlock,
+    on_check, on_control, on_sector, on_characteristics, on_shm_map,  on_shm_lock, on_shm_barrier, on_shm_unmap, nullptr,
+    nullptr};
 
 int on_open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* flags_out) {
   auto* own = reinterpret_cast<File*>(file);

@@ -18,7 +18,7 @@ struct VfsCounters {
   std::atomic<int> fail_wal_write{0};
   std::atomic<int> full_wal_write{0};  ///< as when the disk is full
   std::atomic<int> fail_database_sync{0};
-  std::atomic<int> failures{0};        ///< how many were made to fail: a fault test with 0 proves nothing
+  std::atomic<int> failures{0};  ///< how many were made to fail: a fault test with 0 proves nothing
 
   void reset();
 };

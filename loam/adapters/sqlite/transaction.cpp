@@ -102,8 +102,8 @@ Result<std::int64_t> SqliteTransaction::execute_many(std::string_view sql, std::
   LOAM_TRY(usable("execute_many"));
   LOAM_TRY(context.check("execute_many"));
   if (rows.size() > limits::batch_count_max)
-    return invalid_argument(std::to_string(rows.size()) + " rows in one call; at most " + std::to_string(limits::batch_count_max) +
-                            " are allowed");
+    return invalid_argument(std::to_string(rows.size()) + " rows in one call; at most " +
+                            std::to_string(limits::batch_count_max) + " are allowed");
   if (rows.empty()) return 0;
   LOAM_TRY(auto statement, connection_.prepare(sql, rows.front()));
   LOAM_TRY(control("SAVEPOINT many"));
@@ -120,7 +120,8 @@ Result<std::int64_t> SqliteTransaction::execute_many(std::string_view sql, std::
   return total;
 }
 
-Result<void> SqliteTransaction::run_rows(Statement& statement, std::span<const std::vector<Value>> rows, std::int64_t& total) {
+Result<void> SqliteTransaction::run_rows(Statement& statement, std::span<const std::vector<Value>> rows,
+                                         std::int64_t& total) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     auto with_row = [i](Error error) { return std::move(error).frame({"row " + std::to_string(i + 1), "", ""}); };
     if (i > 0) {

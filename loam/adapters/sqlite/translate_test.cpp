@@ -89,7 +89,8 @@ TEST(SqliteTranslate, NativeErrorsKeepTheExtendedCode) {
 TEST(SqliteTranslate, OnlyACommitThatSurelyWroteNothingIsNotApplied) {
   for (int code : {SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_FULL, SQLITE_INTERRUPT})
     EXPECT_EQ(to_string(commit_outcome(code)), to_string(Outcome::not_applied)) << code_name(code);
-  for (int code : {SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMMAP, SQLITE_NOMEM, SQLITE_IOERR_NOMEM, SQLITE_CORRUPT, 99})
+  for (int code :
+       {SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMMAP, SQLITE_NOMEM, SQLITE_IOERR_NOMEM, SQLITE_CORRUPT, 99})
     EXPECT_EQ(to_string(commit_outcome(code)), to_string(Outcome::unknown)) << code_name(code);
 }
 

@@ -27,8 +27,8 @@ Result<WriteLock::Hold> WriteLock::acquire(const Context& context, std::int64_t 
   std::erase(waiters_, &waiter);
   lock.unlock();
   LOAM_TRY(context.check("waiting for the writer of \"" + path + '"'));
-  return Error(ErrorCode::unavailable, "another transaction of this process has been writing to \"" + path + "\" for more than " +
-                                           std::to_string(timeout_ms) + " ms")
+  return Error(ErrorCode::unavailable, "another transaction of this process has been writing to \"" + path +
+                                           "\" for more than " + std::to_string(timeout_ms) + " ms")
       .hint("end write transactions sooner, or raise write_timeout_ms");
 }
 

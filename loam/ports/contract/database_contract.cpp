@@ -15,7 +15,8 @@ void DatabaseContract::SetUp() {
 }
 
 void DatabaseContract::make_items(int count) {
-  ASSERT_OK(db().execute("CREATE TABLE items (id " + type(ValueKind::int64) + " PRIMARY KEY, name " + type(ValueKind::string) + ")"));
+  ASSERT_OK(db().execute("CREATE TABLE items (id " + type(ValueKind::int64) + " PRIMARY KEY, name " +
+                         type(ValueKind::string) + ")"));
   std::vector<std::vector<Value>> rows;
   for (int i = 1; i <= count; ++i) rows.push_back({i, "item " + std::to_string(i)});
   ASSERT_OK(db().execute_many("INSERT INTO items (id, name) VALUES (?, ?)", rows));
@@ -42,7 +43,7 @@ void DatabaseContract::reopen(PoolOptions pool) {
   db_ = std::move(opened).value();
 }
 
-// -- Statements ---------------------------------------------------------------------------------------------------------------
+// -- Statements --
 
 TEST_P(DatabaseContract, ExecuteCountsTheRowsItChanged) {
   make_items(3);
@@ -63,7 +64,8 @@ TEST_P(DatabaseContract, ExecuteGivesWhatReturningAsksFor) {
 
 TEST_P(DatabaseContract, AnInsertThatReturnsManyRowsReturnsThemAll) {
   make_items();
-  auto result = db().execute("INSERT INTO items (id, name) VALUES (?, ?), (?, ?), (?, ?) RETURNING id", {1, "a", 2, "b", 3, "c"});
+  auto result =
+      db().execute("INSERT INTO items (id, name) VALUES (?, ?), (?, ?), (?, ?) RETURNING id", {1, "a", 2, "b", 3, "c"});
   ASSERT_OK(result);
   EXPECT_EQ(result->rows_affected, 3);
   EXPECT_EQ(result->returned.rows.size(), 3u);
@@ -72,7 +74,8 @@ TEST_P(DatabaseContract, AnInsertThatReturnsManyRowsReturnsThemAll) {
 TEST_P(DatabaseContract, QuestionMarksInQuotesAndCommentsAreText) {  // D7
   make_items(1);
   auto rows = db().query(
-      "SELECT '?' AS a, '''?' AS b, /* ? /x */ ? AS \"c?\", id FROM items -- ?\n WHERE name = ? AND 'it''s ?' <> '?'", {"bound", "item 1"});
+      "SELECT '?' AS a, '''?' AS b, /* ? /x */ ? AS \"c?\", id FROM items -- ?\n WHERE name = ? AND 'it''s ?' <> '?'",
+      {"bound", "item 1"});
   ASSERT_OK(rows);
   ASSERT_EQ(rows->rows.size(), 1u);
   EXPECT_EQ(rows->at(0, "a"), Value("?"));
@@ -91,8 +94,8 @@ TEST_P(DatabaseContract, HostileTextStaysAValue) {  // D7
 
 TEST_P(DatabaseContract, WrongSqlIsTheCallersMistake) {
   make_items();
-  for (std::string_view sql : {"SELEC 1", "SELECT * FROM no_such_table", "SELECT no_such_column FROM items", "", "  ", "-- nothing",
-                               "SELECT 1; SELECT 2", "SELECT 'open"}) {
+  for (std::string_view sql : {"SELEC 1", "SELECT * FROM no_such_table", "SELECT no_such_column FROM items", "", "  ",
+                               "-- nothing", "SELECT 1; SELECT 2", "SELECT 'open"}) {
     SCOPED_TRACE(sql);
     EXPECT_CODE(invalid_argument, db().query(sql));
     EXPECT_CODE(invalid_argument, db().execute(sql));
@@ -118,8 +121,8 @@ TEST_P(DatabaseContract, TheNumberOfValuesIsTheNumberOfParameters) {
 TEST_P(DatabaseContract, QueryOnADatabaseOnlyReads) {
   make_items(2);
   ASSERT_TRUE(db().capabilities().enforces_read_only_query);
-  for (std::string_view sql : {"DELETE FROM items", "INSERT INTO items (id) VALUES (9) RETURNING id", "CREATE TABLE sneaked (a BIGINT)",
-                               "UPDATE items SET name = 'x'", "DROP TABLE items"}) {
+  for (std::string_view sql : {"DELETE FROM items", "INSERT INTO items (id) VALUES (9) RETURNING id",
+                               "CREATE TABLE sneaked (a BIGINT)", "UPDATE items SET name = 'x'", "DROP TABLE items"}) {
     SCOPED_TRACE(sql);
     EXPECT_CODE(failed_precondition, db().query(sql));
   }
@@ -129,8 +132,9 @@ TEST_P(DatabaseContract, QueryOnADatabaseOnlyReads) {
 
 TEST_P(DatabaseContract, ConstraintsAreToldApart) {
   ASSERT_OK(db().execute("CREATE TABLE parents (id BIGINT PRIMARY KEY)"));
-  ASSERT_OK(db().execute("CREATE TABLE children (id BIGINT PRIMARY KEY, parent BIGINT NOT NULL REFERENCES parents(id), "
-                         "email TEXT UNIQUE, age BIGINT CHECK (age >= 0))"));
+  ASSERT_OK(
+      db().execute("CREATE TABLE children (id BIGINT PRIMARY KEY, parent BIGINT NOT NULL REFERENCES parents(id), "
+                   "email TEXT UNIQUE, age BIGINT CHECK (age >= 0))"));
   ASSERT_OK(db().execute("INSERT INTO parents VALUES (1)"));
   ASSERT_OK(db().execute("INSERT INTO children VALUES (1, 1, 'a', 1)"));
   EXPECT_CODE(already_exists, db().execute("INSERT INTO children VALUES (1, 1, 'b', 1)"));
@@ -180,11 +184,12 @@ TEST_P(DatabaseContract, NamesWithQuotesAndQuestionMarksWork) {
   EXPECT_EQ(db().describe("we\"ird ta?ble").value().primary_key, std::vector<std::string>{"se?l\"ect 'x'"});
 }
 
-// -- Values -------------------------------------------------------------------------------------------------------------------
+// -- Values --
 
 /// Writes the value into a column of its kind and reads it back.
 Result<Value> there_and_back(Database& db, const Value& value, ValueKind kind) {
-  LOAM_TRY(db.execute("CREATE TABLE IF NOT EXISTS kept_" + std::string(to_string(kind)) + " (v " + db.dialect().column_type(kind) + ")"));
+  LOAM_TRY(db.execute("CREATE TABLE IF NOT EXISTS kept_" + std::string(to_string(kind)) + " (v " +
+                      db.dialect().column_type(kind) + ")"));
   std::string table = "kept_" + std::string(to_string(kind));
   LOAM_TRY(db.execute("DELETE FROM " + table));
   LOAM_TRY(db.execute("INSERT INTO " + table + " (v) VALUES (?)", {value}));
@@ -194,29 +199,37 @@ Result<Value> there_and_back(Database& db, const Value& value, ValueKind kind) {
 
 TEST_P(DatabaseContract, ValuesOfEveryKindComeBackAsTheyWent) {  // D4
   using namespace std::string_literals;
+  // clang-format off
   const std::vector<Value> values = {
       true, false,
-      0, 1, -1, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min(), std::int64_t{1} << 53, (std::int64_t{1} << 53) + 1,
+      0, 1, -1, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min(), std::int64_t{1} << 53,
+      (std::int64_t{1} << 53) + 1,
       0.0, 1.5, -1.0, 3.0, 0.1, 1e300, -1e-300, 5e-324, 1.7976931348623157e308, 9007199254740993.0,
       std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
-      Decimal{"0"}, Decimal{"-12.50"}, Decimal{"1000000000000000000000000000000.000000000000000001"}, Decimal{"12"}, Decimal{"0.10"},
-      "", " ", "plain", "1", "1.0", "1e5", "null", "true", "gr\xC3\xBC\xC3\x9F", "\xF0\x9F\x8C\xB1 loam", "line\nbreak\ttab\\", "'\"`;--",
+      Decimal{"0"}, Decimal{"-12.50"}, Decimal{"1000000000000000000000000000000.000000000000000001"},
+      Decimal{"12"}, Decimal{"0.10"},
+      "", " ", "plain", "1", "1.0", "1e5", "null", "true", "gr\xC3\xBC\xC3\x9F", "\xF0\x9F\x8C\xB1 loam",
+      "line\nbreak\ttab\\", "'\"`;--",
       Bytes{""}, Bytes{"\0"s}, Bytes{"a\0b\0"s}, Bytes{"\xFF\xFE\x00\x80"s}, Bytes{"\\x41"},
-      Timestamp{0}, Timestamp{1}, Timestamp{-1}, Timestamp{-62'135'596'800'000'000}, Timestamp{253'402'300'799'999'999}, Timestamp{1'763'707'500'123'456},
+      Timestamp{0}, Timestamp{1}, Timestamp{-1}, Timestamp{-62'135'596'800'000'000},
+      Timestamp{253'402'300'799'999'999}, Timestamp{1'763'707'500'123'456},
       // Written the way a database that keeps documents and not their text writes them.
-      Json{"{\"a\": [1, 2.5, \"x\"], \"bb\": null}"}, Json{"[]"}, Json{"{}"}, Json{"1"}, Json{"\"s\""}, Json{"null"}, Json{"true"},
+      Json{"{\"a\": [1, 2.5, \"x\"], \"bb\": null}"}, Json{"[]"}, Json{"{}"},
+      Json{"1"}, Json{"\"s\""}, Json{"null"}, Json{"true"},
   };
+  // clang-format on
   for (const Value& value : values) {
     auto back = there_and_back(db(), value, value.kind());
     ASSERT_TRUE(back.ok()) << to_string(value.kind()) << ' ' << value.to_display() << ": " << back.error().to_string();
     EXPECT_EQ(to_string(back->kind()), to_string(value.kind())) << value.to_display();
-    EXPECT_EQ(*back, value) << to_string(value.kind()) << ' ' << value.to_display() << " came back as " << back->to_display();
+    EXPECT_EQ(*back, value) << to_string(value.kind()) << ' ' << value.to_display() << " came back as "
+                            << back->to_display();
   }
 }
 
 TEST_P(DatabaseContract, NullIsNullInAColumnOfAnyKind) {  // D4
-  for (auto kind : {ValueKind::boolean, ValueKind::int64, ValueKind::float64, ValueKind::decimal, ValueKind::string, ValueKind::bytes,
-                    ValueKind::timestamp, ValueKind::json, ValueKind::vector})
+  for (auto kind : {ValueKind::boolean, ValueKind::int64, ValueKind::float64, ValueKind::decimal, ValueKind::string,
+                    ValueKind::bytes, ValueKind::timestamp, ValueKind::json, ValueKind::vector})
     EXPECT_EQ(there_and_back(db(), Null{}, kind).value(), Value(Null{})) << to_string(kind);
 }
 
@@ -240,8 +253,8 @@ TEST_P(DatabaseContract, MinusZeroComesBackAsAZero) {
 TEST_P(DatabaseContract, WhatDatabasesDisagreeAboutIsRefused) {
   using namespace std::string_literals;
   make_items();
-  std::vector<Value> refused = {std::nan(""), Decimal{""}, Decimal{"1e5"}, Decimal{"abc"}, Decimal{"1.2.3"}, "nul\0inside"s, "\xC3\x28",
-                                "\xED\xA0\x80"};
+  std::vector<Value> refused = {std::nan(""),     Decimal{""},    Decimal{"1e5"}, Decimal{"abc"},
+                                Decimal{"1.2.3"}, "nul\0inside"s, "\xC3\x28",     "\xED\xA0\x80"};
   for (const Value& value : refused) {
     SCOPED_TRACE(value.to_display());
     EXPECT_CODE(invalid_argument, db().query("SELECT id FROM items WHERE name = ?", {value}));
@@ -265,7 +278,8 @@ TEST_P(DatabaseContract, TextIsOrderedByItsBytes) {
 
 TEST_P(DatabaseContract, ExpressionsHaveTheirOwnKind) {
   make_items(2);
-  auto rows = db().query("SELECT count(*) AS n, max(name) AS last, CAST(1.5 AS DOUBLE PRECISION) * count(*) AS x FROM items");
+  auto rows =
+      db().query("SELECT count(*) AS n, max(name) AS last, CAST(1.5 AS DOUBLE PRECISION) * count(*) AS x FROM items");
   ASSERT_OK(rows);
   EXPECT_EQ(rows->at(0, "n"), Value(2));
   EXPECT_EQ(rows->at(0, "last"), Value("item 2"));
@@ -273,11 +287,12 @@ TEST_P(DatabaseContract, ExpressionsHaveTheirOwnKind) {
   EXPECT_DOUBLE_EQ(rows->at(0, "x").as<double>(), 3.0);
 }
 
-// -- Cursors ------------------------------------------------------------------------------------------------------------------
+// -- Cursors --
 
 TEST_P(DatabaseContract, ACursorGivesTypedViewsOfItsRow) {
   ASSERT_OK(db().execute("CREATE TABLE t (i " + type(ValueKind::int64) + ", x " + type(ValueKind::float64) + ", s " +
-                         type(ValueKind::string) + ", b " + type(ValueKind::bytes) + ", n " + type(ValueKind::string) + ")"));
+                         type(ValueKind::string) + ", b " + type(ValueKind::bytes) + ", n " + type(ValueKind::string) +
+                         ")"));
   using namespace std::string_literals;
   ASSERT_OK(db().execute("INSERT INTO t VALUES (?, ?, ?, ?, ?)", {7, 2.5, "text", Bytes{"a\0b"s}, Null{}}));
   auto opened = db().open_cursor("SELECT i, x, s, b, n FROM t");
@@ -302,7 +317,8 @@ TEST_P(DatabaseContract, ACursorGivesTypedViewsOfItsRow) {
 }
 
 TEST_P(DatabaseContract, ACursorStreamsManyRowsInOrder) {
-  auto cursor = db().open_cursor("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n ORDER BY i");
+  auto cursor = db().open_cursor(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n ORDER BY i");
   ASSERT_OK(cursor);
   std::int64_t expected = 0;
   for (;;) {

@@ -3,7 +3,8 @@
 /// What every Database adapter must do (guarantees D1 to D8 of ports/database.hpp). An adapter's test links
 /// loam_database_contract and says
 ///
-///   INSTANTIATE_TEST_SUITE_P(File, DatabaseContract, testing::Values(DatabaseContractCase{"File", [] { .. }}), database_case_name);
+///   INSTANTIATE_TEST_SUITE_P(File, DatabaseContract, testing::Values(DatabaseContractCase{"File", [] { .. }}),
+///   database_case_name);
 
 #include <functional>
 #include <memory>
@@ -18,7 +19,8 @@
 
 namespace loam::test {
 
-/// One database, empty at first, with all that it stands on. Destroying it removes its data; what open() gave is gone by then.
+/// One database, empty at first, with all that it stands on. Destroying it removes its data; what open() gave is gone by
+/// then.
 class DatabaseBackend {
  public:
   virtual ~DatabaseBackend() = default;
@@ -66,20 +68,20 @@ inline constexpr PoolOptions contract_pool{.connections_min = 1, .connections_ma
 }  // namespace loam::test
 
 /// For the suite's own files.
-#define ASSERT_OK(expression)                                     \
-  do {                                                            \
-    auto&& assert_ok_result = (expression);                       \
+#define ASSERT_OK(expression)                                                   \
+  do {                                                                          \
+    auto&& assert_ok_result = (expression);                                     \
     ASSERT_TRUE(assert_ok_result.ok()) << assert_ok_result.error().to_string(); \
   } while (false)
-#define EXPECT_OK(expression)                                     \
-  do {                                                            \
-    auto&& expect_ok_result = (expression);                       \
+#define EXPECT_OK(expression)                                                   \
+  do {                                                                          \
+    auto&& expect_ok_result = (expression);                                     \
     EXPECT_TRUE(expect_ok_result.ok()) << expect_ok_result.error().to_string(); \
   } while (false)
-#define EXPECT_CODE(expected, expression)                                                                  \
-  do {                                                                                                     \
-    auto&& expect_code_result = (expression);                                                              \
-    ASSERT_FALSE(expect_code_result.ok()) << #expression << " went through";                               \
+#define EXPECT_CODE(expected, expression)                                                                           \
+  do {                                                                                                              \
+    auto&& expect_code_result = (expression);                                                                       \
+    ASSERT_FALSE(expect_code_result.ok()) << #expression << " went through";                                        \
     EXPECT_EQ(::loam::to_string(expect_code_result.error().code()), ::loam::to_string(::loam::ErrorCode::expected)) \
-        << expect_code_result.error().to_string();                                                         \
+        << expect_code_result.error().to_string();                                                                  \
   } while (false)

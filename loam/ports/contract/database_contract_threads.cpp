@@ -73,8 +73,9 @@ TEST_P(DatabaseContract, WhatCannotBeHadBeforeTheDeadlineIsSaid) {
 
 TEST_P(DatabaseContract, ADeadlineStopsACursorHalfWay) {
   auto cursor = db().open_cursor(
-      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT i FROM n WHERE i = 1 OR i > 1900000000", {},
-      Context().deadline_in_ms(300));
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT i FROM n WHERE i = 1 OR "
+      "i > 1900000000",
+      {}, Context().deadline_in_ms(300));
   if (!cursor.ok()) {  // an adapter may have to finish the statement before it gives the first row
     EXPECT_CODE(deadline_exceeded, cursor);
     return;
@@ -108,10 +109,13 @@ TEST_P(DatabaseContract, AnInterruptedWriteLeavesNothingOfItself) {  // D1, D6
   auto transaction = db().begin();
   ASSERT_OK(transaction);
   ASSERT_OK((*transaction)->execute("INSERT INTO items (id, name) VALUES (2, 'b')"));
-  EXPECT_CODE(deadline_exceeded,
-              (*transaction)->execute("INSERT INTO items (id) WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
-                                      "SELECT i FROM n",
-                                      {}, Context().deadline_in_ms(100)));
+  EXPECT_CODE(
+      deadline_exceeded,
+      (*transaction)
+          ->execute(
+              "INSERT INTO items (id) WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
+              "SELECT i FROM n",
+              {}, Context().deadline_in_ms(100)));
   bool still_usable = (*transaction)->query("SELECT 1").ok();
   if (still_usable) {
     EXPECT_EQ(count_items(**transaction), 2);

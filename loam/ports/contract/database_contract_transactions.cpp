@@ -4,7 +4,7 @@ namespace loam::test {
 
 using Work = Result<void>;
 
-// -- Transactions -------------------------------------------------------------------------------------------------------------
+// -- Transactions --
 
 TEST_P(DatabaseContract, ATransactionShowsItsRowsToOthersOnlyAfterCommit) {  // D5
   make_items(1);
@@ -55,8 +55,8 @@ TEST_P(DatabaseContract, AnEndedTransactionTakesNoMoreCalls) {
 
 TEST_P(DatabaseContract, TransactionControlInSqlTextIsRefused) {
   make_items(1);
-  for (std::string_view sql : {"COMMIT", "  commit ;", "/* x */ COMMIT", "-- x\nEND", "ROLLBACK", "BEGIN", "SAVEPOINT s", "RELEASE s",
-                               "ROLLBACK TO s"}) {
+  for (std::string_view sql : {"COMMIT", "  commit ;", "/* x */ COMMIT", "-- x\nEND", "ROLLBACK", "BEGIN", "SAVEPOINT s",
+                               "RELEASE s", "ROLLBACK TO s"}) {
     SCOPED_TRACE(sql);
     auto transaction = db().begin();
     ASSERT_OK(transaction);
@@ -91,7 +91,8 @@ TEST_P(DatabaseContract, AReadTransactionKeepsItsSnapshot) {  // D5
 
 TEST_P(DatabaseContract, AConstraintCheckedAtCommitFailsTheCommitWithNothingStored) {  // D3
   ASSERT_OK(db().execute("CREATE TABLE parents (id BIGINT PRIMARY KEY)"));
-  ASSERT_OK(db().execute("CREATE TABLE children (id BIGINT, parent BIGINT REFERENCES parents(id) DEFERRABLE INITIALLY DEFERRED)"));
+  ASSERT_OK(
+      db().execute("CREATE TABLE children (id BIGINT, parent BIGINT REFERENCES parents(id) DEFERRABLE INITIALLY DEFERRED)"));
   auto transaction = db().begin();
   ASSERT_OK(transaction);
   ASSERT_OK((*transaction)->execute("INSERT INTO children VALUES (1, 99)"));
@@ -138,7 +139,7 @@ TEST_P(DatabaseContract, TwoOpenDatabasesSeeEachOthersCommits) {
   EXPECT_EQ(count_items(**second), 0);
 }
 
-// -- Savepoints ---------------------------------------------------------------------------------------------------------------
+// -- Savepoints --
 
 TEST_P(DatabaseContract, RollingBackToASavepointUndoesWhatCameAfterIt) {
   make_items();
@@ -169,8 +170,9 @@ TEST_P(DatabaseContract, SavepointNamesAreAnyText) {
   auto transaction = db().begin();
   ASSERT_OK(transaction);
   std::string long_name(200, 'n');
-  std::vector<std::string> names = {"",  "a\"b", "'; DROP TABLE items; --", "select", "A", "a", "\xC3\xA4 \xF0\x9F\x8C\xB1", "?", "x?y",
-                                    long_name + "1", long_name + "2"};
+  std::vector<std::string> names = {
+      "",  "a\"b", "'; DROP TABLE items; --", "select",       "A", "a", "\xC3\xA4 \xF0\x9F\x8C\xB1",
+      "?", "x?y",  long_name + "1",           long_name + "2"};
   for (std::size_t i = 0; i < names.size(); ++i) {
     ASSERT_OK((*transaction)->savepoint(names[i]));
     ASSERT_OK((*transaction)->execute("INSERT INTO items (id) VALUES (?)", {static_cast<std::int64_t>(i)}));
@@ -210,7 +212,7 @@ TEST_P(DatabaseContract, ASavepointSavesTheTransactionFromAFailedStatement) {  /
   EXPECT_EQ(count_items(), 3);
 }
 
-// -- atomically() -------------------------------------------------------------------------------------------------------------
+// -- atomically() --
 
 TEST_P(DatabaseContract, AtomicallyKeepsAllOrNothingAndReturnsTheWorksOwnError) {
   make_items();
@@ -253,7 +255,7 @@ TEST_P(DatabaseContract, AtomicallyNestsAsSavepoints) {
   EXPECT_EQ(listed(db(), "SELECT id FROM items ORDER BY id"), "1 4");
 }
 
-// -- What there is ------------------------------------------------------------------------------------------------------------
+// -- What there is --
 
 TEST_P(DatabaseContract, TableNamesAreSortedAndWithoutTheDatabasesOwn) {
   EXPECT_EQ(db().table_names().value(), std::vector<std::string>{});
@@ -266,11 +268,14 @@ TEST_P(DatabaseContract, TableNamesAreSortedAndWithoutTheDatabasesOwn) {
 TEST_P(DatabaseContract, DescribeTellsColumnsKeysAndIndexes) {
   ASSERT_OK(db().execute("CREATE TABLE parents (a BIGINT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (b, a))"));
   std::string sql = "CREATE TABLE children (";
-  std::vector<std::pair<std::string, ValueKind>> kinds = {
-      {"flag", ValueKind::boolean}, {"number", ValueKind::int64},   {"ratio", ValueKind::float64}, {"price", ValueKind::decimal},
-      {"title", ValueKind::string}, {"content", ValueKind::bytes},  {"at", ValueKind::timestamp},  {"extra", ValueKind::json}};
-  for (const auto& [name, kind] : kinds) sql += name + " " + type(kind) + (kind == ValueKind::string ? " NOT NULL DEFAULT 'none'" : "") + ", ";
-  ASSERT_OK(db().execute(sql + "id BIGINT NOT NULL PRIMARY KEY, pa BIGINT, pb TEXT, FOREIGN KEY (pb, pa) REFERENCES parents (b, a))"));
+  std::vector<std::pair<std::string, ValueKind>> kinds = {{"flag", ValueKind::boolean},  {"number", ValueKind::int64},
+                                                          {"ratio", ValueKind::float64}, {"price", ValueKind::decimal},
+                                                          {"title", ValueKind::string},  {"content", ValueKind::bytes},
+                                                          {"at", ValueKind::timestamp},  {"extra", ValueKind::json}};
+  for (const auto& [name, kind] : kinds)
+    sql += name + " " + type(kind) + (kind == ValueKind::string ? " NOT NULL DEFAULT 'none'" : "") + ", ";
+  ASSERT_OK(db().execute(
+      sql + "id BIGINT NOT NULL PRIMARY KEY, pa BIGINT, pb TEXT, FOREIGN KEY (pb, pa) REFERENCES parents (b, a))"));
   ASSERT_OK(db().execute("CREATE UNIQUE INDEX children_title ON children (title, number)"));
   ASSERT_OK(db().execute("CREATE INDEX children_at ON children (at)"));
 
