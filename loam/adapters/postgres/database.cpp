@@ -63,7 +63,8 @@ class PostgresDatabase final : public Database {
     return postgres::table_names(*this, context);
   }
   Result<TableInfo> describe(std::string_view table, const Context& context) override {
-    return postgres::describe(*this, table, context);
+    LOAM_TRY(auto transaction, begin({.access = Access::read_only}, context));  // one snapshot of the catalogue
+    return postgres::describe(*transaction, table, context);
   }
 
   const SqlDialect& dialect() const override { return postgres_dialect(); }

@@ -23,11 +23,14 @@ struct PostgresOptions {
   std::int64_t connect_timeout_ms = 10'000;
 };
 
-/// postgresql://user:password@host:port/database?sslmode=..&schema=..; invalid_argument naming the part that is wrong, unknown options included.
+/// postgresql://user:password@host:port/database?sslmode=..&schema=.. with percent-decoded parts; further options are
+/// application_name, connect_timeout (seconds), host (a socket directory), port, pool_min, pool_max, acquire_timeout_ms.
+/// invalid_argument naming the part that is wrong, unknown options included.
 Result<PostgresOptions> parse_postgres_url(std::string_view url);
 
 /// Connects. *the Database is thread-safe*
-/// unavailable when the server cannot be reached, unauthenticated, not_found for an unknown database. No message holds the password.
+/// unavailable when the server cannot be reached, unauthenticated, not_found for an unknown database, unsupported for a server
+/// before version 13, invalid_argument for options that cannot be right. No message holds the password.
 Result<std::unique_ptr<Database>> open_postgres(PostgresOptions options);
 
 const SqlDialect& postgres_dialect();

@@ -264,13 +264,18 @@ TEST_F(PostgresFaults, ConnectingToABlackHoleEndsAtTheConnectTimeout) {
 }
 
 TEST_F(PostgresFaults, AStatementThatWasStoppedLeavesItsConnectionUsable) {
-  std::int64_t before = db_->query("SELECT pg_backend_pid()")->at(0, 0).as<std::int64_t>();
-  auto stopped = db_->execute("INSERT INTO t SELECT 1 FROM pg_sleep(60)", {}, Context().deadline_in_ms(100));
-  ASSERT_FALSE(stopped.ok());
-  EXPECT_EQ(stopped.error().code(), ErrorCode::deadline_exceeded);
-  EXPECT_EQ(stopped.error().outcome(), Outcome::not_applied) << "the server confirmed that it stopped";
-  EXPECT_EQ(db_->query("SELECT pg_backend_pid()")->at(0, 0), Value(before));
-  EXPECT_EQ(rows(), 0);
+  // On a busy machine the server's confirmation may come after our patience, and then the outcome is rightly unknown.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    Value before = db_->query("SELECT pg_backend_pid()")->at(0, 0);
+    auto stopped = db_->execute("INSERT INTO t SELECT 1 FROM pg_sleep(60)", {}, Context().deadline_in_ms(50));
+    ASSERT_FALSE(stopped.ok());
+    EXPECT_EQ(stopped.error().code(), ErrorCode::deadline_exceeded);
+    if (stopped.error().outcome() == Outcome::unknown) continue;
+    EXPECT_EQ(db_->query("SELECT pg_backend_pid()")->at(0, 0), before);
+    EXPECT_EQ(rows(), 0);
+    return;
+  }
+  FAIL() << "the server never confirmed in time that it had stopped";
 }
 
 TEST_F(PostgresFaults, ARestartOfTheServerIsSurvived) {

@@ -199,17 +199,13 @@ void Session::settle_stream() {
 }
 
 /// The transaction to open, or the switch between reading and writing outside of one. The switch is a transaction of its
-/// own: a setting counts from the next transaction on.
-void Session::add_prefix(Exchange& exchange, const Call& call) {
-  if (begin_pending()) {
-    exchange.sql(begin_sql_);
-  } else if (!in_transaction_ && mode_ != call.access) {
-    mode_ = call.access;
-    exchange
-        .sql(mode_ == Access::read_only ? "SET default_transaction_read_only = on"
-                                        : "SET default_transaction_read_only = off")
-        .sync();
-  }
+/// own: a setting counts from the next transaction on. True when it is there.
+bool Session::add_prefix(Exchange& exchange, const Call& call) {
+  if (begin_pending()) exchange.sql(begin_sql_);
+  if (begin_pending() || in_transaction_ || mode_ == call.access) return false;
+  bool reads = call.access == Access::read_only;
+  exchange.sql(reads ? "SET default_transaction_read_only = on" : "SET default_transaction_read_only = off").sync();
+  return true;
 }
 
 /// Compares what the server says of the transaction with what we believe.
@@ -372,11 +368,12 @@ Result<Session::Ready> Session::make_ready(std::string_view sql, Parameters para
 
 /// Fills and sends the exchange; waits for nothing.
 Result<void> Session::start(Exchange& exchange, const Ready& ready, const Call& call, Rows rows) {
-  add_prefix(exchange, call);
+  bool switches = add_prefix(exchange, call);
   exchange.execute(ready.prepared->name, ready.bound, ready.prepared->binary).answers();
-  if (auto lock = std::exchange(held_lock_, std::nullopt))
-    exchange.sql("SELECT pg_advisory_unlock(" + std::to_string(*lock) + ")");
-  return exchange.send(rows);
+  if (held_lock_) exchange.sql("SELECT pg_advisory_unlock(" + std::to_string(*held_lock_) + ")");
+  LOAM_TRY(exchange.send(rows));
+  if (switches) mode_ = call.access;  // not before it is on its way: a call may end at its deadline with nothing sent
+  return {};
 }
 
 Result<ExecuteResult> Session::execute_once(std::string_view sql, Parameters parameters, const Call& call, bool& again) {
@@ -407,6 +404,7 @@ Result<Stream> Session::stream_once(std::string_view sql, Parameters parameters,
     return std::move(first).error();
   }
   stream.first = std::move(first).value();
+  if (stream.first && leaves_traces(PQcmdStatus(stream.first.get()))) spoil();
   return stream;
 }
 
@@ -426,7 +424,7 @@ Result<Answer> Session::twice_if_outdated(std::string_view sql, Parameters param
   bool again = false;
   Result<Answer> answer = (this->*attempt)(sql, parameters, call, again);
   if (again) answer = (this->*attempt)(sql, parameters, call, again);
-  if (std::exchange(held_lock_, std::nullopt)) spoil();  // not sent: only the end of the session gives the lock back
+  if (std::exchange(held_lock_, std::nullopt) && !answer.ok()) spoil();  // only the end of the session frees the lock now
   if (answer.ok()) return answer;
   return located(std::move(answer).error(), call.operation);
 }

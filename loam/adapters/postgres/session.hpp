@@ -105,7 +105,7 @@ class Session {
                                std::string& sqlstate);
   Result<void> undo_prepare(const Call& call);
   void deallocate_dropped(Exchange& exchange);
-  void add_prefix(Exchange& exchange, const Call& call);
+  bool add_prefix(Exchange& exchange, const Call& call);
 
   /// A statement with its values, ready to send.
   struct Ready {

@@ -22,6 +22,7 @@ Result<StatementCache::Entry*> StatementCache::find(std::string_view sql) {
     return &entries_.front();
   }
   LOAM_TRY(RewrittenSql rewritten, rewrite_placeholders(sql));
+  sql_bytes_ += sql.size();
   evict();
   entries_.push_front({.sql = std::string(sql), .rewritten = std::move(rewritten), .variants = {}});
   by_sql_.emplace(entries_.front().sql, entries_.begin());
@@ -30,8 +31,9 @@ Result<StatementCache::Entry*> StatementCache::find(std::string_view sql) {
 
 /// Makes room for one more. An entry whose statement could not be prepared counts too.
 void StatementCache::evict() {
-  while (!entries_.empty() && (prepared_ >= prepared_max || entries_.size() >= prepared_max)) {
+  while (!entries_.empty() && (prepared_ >= prepared_max || entries_.size() >= prepared_max || sql_bytes_ > sql_bytes_max)) {
     Entry& oldest = entries_.back();
+    sql_bytes_ -= oldest.sql.size();
     while (!oldest.variants.empty()) remove(oldest, &oldest.variants.front());
     by_sql_.erase(oldest.sql);
     entries_.pop_back();

@@ -31,6 +31,7 @@ struct Prepared {
 class StatementCache {
  public:
   static constexpr std::size_t prepared_max = 256;
+  static constexpr std::size_t sql_bytes_max = 8u << 20;
 
   struct Entry {
     std::string sql;
@@ -60,6 +61,7 @@ class StatementCache {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_sql_;
   std::vector<std::string> dropped_;
   std::size_t prepared_ = 0;
+  std::size_t sql_bytes_ = 0;
   std::uint64_t names_ = 0;
 };
 
