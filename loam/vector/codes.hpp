@@ -44,7 +44,7 @@ class CodedQuery {
 
   const std::int16_t* codes() const noexcept { return codes_.data(); }
 
-  /// At most the dot product that `integer_dot` can stand for.
+  /// The greatest dot product that `integer_dot` can stand for; NaN when lengths beyond the floats leave nothing to say.
   double dot_upper_bound(const RowBounds& row, std::int32_t integer_dot) const noexcept {
     const double estimate = scale_ * static_cast<double>(row.scale) * integer_dot;
     const double length = row.length;

@@ -93,7 +93,7 @@ Rows random_rows(std::size_t count, std::size_t dimension, unsigned seed) {
 TEST(FlatSearch, RandomRowsOfManyDimensions) {
   for (const std::size_t dimension : {1u, 2u, 7u, 63u, 64u, 65u, 100u, 384u, 385u, 1536u}) {
     SCOPED_TRACE(dimension);
-    const std::size_t count = dimension > 1000 ? 700 : 3000;
+    const std::size_t count = dimension > 1000 ? 400 : 1500;
     expect_exact(random_rows(count, dimension, 1), random_rows(3, dimension, 2), {1, 10, 300});
   }
 }
@@ -101,7 +101,7 @@ TEST(FlatSearch, RandomRowsOfManyDimensions) {
 TEST(FlatSearch, RowsOfOneClusterDifferByLessThanACode) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
-  Rows rows(4000, std::vector<float>(128, 1.0f));
+  Rows rows(2000, std::vector<float>(128, 1.0f));
   for (auto& row : rows)
     for (float& value : row) value += 1e-6f * normal(random);
   expect_exact(rows, {rows[17], std::vector<float>(128, 1.0f), std::vector<float>(128, -1.0f)}, {1, 10, 100});

@@ -135,8 +135,8 @@ TEST(OpenAiFailures, AStallingServiceEndsAtTheDeadline) {
 
 TEST(OpenAiFailures, AStallingServiceEndsAtTheTimeoutOfAnAttempt) {
   ScriptedServer server(first_these({{"", false, true}}));
-  EXPECT_TRUE(opened(server, {.request_timeout_ms = 200})->embed(texts).ok());
-  EXPECT_EQ(server.requests().size(), 2u);
+  EXPECT_TRUE(opened(server, {.attempts_max = 10, .request_timeout_ms = 500})->embed(texts).ok());
+  EXPECT_GE(server.requests().size(), 2u);
 }
 
 TEST(OpenAiFailures, ACallCanBeCancelledWhileTheServiceStalls) {

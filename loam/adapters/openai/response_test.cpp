@@ -11,8 +11,8 @@ namespace loam::openai {
 namespace {
 
 const std::string good =
-    R"({"object":"list","data":[{"object":"embedding","index":1,"embedding":[0.5,-2e-1]},)"
-    R"({"embedding":[3,4],"index":0,"extra":{"deep":[[{"embedding":[9]}]]}}],"model":"m","usage":{"data":[1],"total_tokens":5}})";
+    R"({"object":"list","data":[{"object":"embedding","index":1,"embedding":[0.5,-2e-1]},{"embedding":[3,4],"index":0,)"
+    R"("extra":{"deep":[[{"embedding":[9]}]]}}],"model":"m","usage":{"data":[1],"total_tokens":5}})";
 
 std::string problem(const std::string& body, std::size_t count = 2, std::size_t dimension = 2) {
   const auto vectors = parse_embeddings(body, count, dimension);
