@@ -1,5 +1,6 @@
 #include "loam/adapters/postgres/connection.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -116,6 +117,13 @@ Result<void> Connection::finish_connecting(const PostgresOptions& options, const
 }
 
 Connection::~Connection() {
+  if (getpid() != owner_) {
+    // A forked child must not say goodbye on the socket that its parent goes on using.
+    int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere >= 0) dup2(nowhere, PQsocket(handle_));
+    if (nowhere >= 0) close(nowhere);
+    busy_ = false;
+  }
   if (busy_ && PQstatus(handle_) == CONNECTION_OK) request_cancel();  // else the server would finish it for nobody
   PQfinish(handle_);
 }
@@ -128,6 +136,7 @@ void Connection::on_notice(void* self, const PGresult* notice) {
 }
 
 bool Connection::looks_alive() {
+  if (getpid() != owner_) return false;
   while (!broken() && !ended_by_server_) {
     if (!poll_socket(PQsocket(handle_), POLLIN, Clock::now())) return true;
     if (PQconsumeInput(handle_) == 0) return false;

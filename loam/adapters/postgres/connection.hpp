@@ -3,6 +3,7 @@
 /// One libpq connection that never blocks past a deadline. Internal to the adapter.
 
 #include <libpq-fe.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -29,7 +30,8 @@ class Connection {
   PGconn* raw() const { return handle_; }
   bool in_failed_transaction() const { return PQtransactionStatus(handle_) == PQTRANS_INERROR; }
 
-  /// False when the server has closed it. Looks at what has arrived, without a round trip.
+  /// False when the server has closed it, or in a child of fork(): the socket is the parent's. Looks at what has arrived,
+  /// without a round trip.
   bool looks_alive();
   /// Its protocol state is lost: it can only be closed.
   bool broken() const { return broken_ || PQstatus(handle_) == CONNECTION_BAD; }
@@ -52,6 +54,7 @@ class Connection {
   static void on_notice(void* self, const PGresult* notice);
 
   PGconn* handle_;
+  pid_t owner_ = getpid();
   std::shared_ptr<CancelRequest> cancel_;
   bool busy_ = false;
   bool broken_ = false;

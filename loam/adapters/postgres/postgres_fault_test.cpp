@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <functional>
@@ -299,6 +301,22 @@ TEST_F(PostgresFaults, ABackendKilledHardTakesTheOthersAlongAndThePoolRecovers) 
   EXPECT_EQ(done.error().code(), ErrorCode::unavailable);
   transaction.reset();
   EXPECT_TRUE(eventually([&] { return db_->query("SELECT 1").ok(); }));
+}
+
+TEST_F(PostgresFaults, AForkedChildConnectsAnewAndLeavesTheParentsSessionAlone) {
+  Value before = db_->query("SELECT pg_backend_pid()")->at(0, 0);
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto mine = db_->query("SELECT pg_backend_pid()");
+    bool anew = mine.ok() && mine->at(0, 0) != before;
+    db_.reset();
+    _exit(anew ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(db_->query("SELECT pg_backend_pid()")->at(0, 0), before);
 }
 
 class PostgresSecrets : public PostgresFaults {
