@@ -3,9 +3,9 @@
 ///
 ///   loam_tables_bench
 ///
-/// The data: the first 60,000 packages of `apt-cache dumpavail`, or as many synthetic ones (seed 7) where there is no such program.
-/// Queries: two words of a random row's description (seed 11). Each benchmark reports percentiles of its own calls, in
-/// milliseconds. Files are under $TMPDIR or /tmp.
+/// The data: the first 60,000 packages of `apt-cache dumpavail`, or as many synthetic ones (seed 7) where there is no such
+/// program. Queries: two words of a random row's description (seed 11). Each benchmark reports percentiles of its own calls,
+/// in milliseconds. Files are under $TMPDIR or /tmp.
 
 #include <benchmark/benchmark.h>
 #include <sqlite3.h>
@@ -30,7 +30,7 @@
 
 namespace {
 
-using namespace loam;
+
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t row_count = 60'000;
@@ -86,7 +86,9 @@ std::vector<Package> synthetic_catalogue() {
   std::mt19937 random(7);
   std::vector<Package> packages;
   for (std::size_t i = 0; i < row_count; ++i) {
-    Package package{.name = "package-" + std::to_string(i), .section = "section" + std::to_string(random() % 50), .size = static_cast<std::int64_t>(random() % 100'000)};
+    Package package{.name = "package-" + std::to_string(i),
+                    .section = "section" + std::to_string(random() % 50),
+                    .size = static_cast<std::int64_t>(random() % 100'000)};
     for (int word = 0; word < 8; ++word) {
       // Words as frequent as in language: the rank is a power law.
       double uniform = (random() + 1.0) / 4294967297.0;
@@ -107,7 +109,10 @@ const std::vector<Package>& catalogue() {
 
 TableSchema schema() {
   return {.name = "packages",
-          .columns = {{.name = "name"}, {.name = "section"}, {.name = "description"}, {.name = "size", .type = ValueKind::int64}},
+          .columns = {{.name = "name"},
+                      {.name = "section"},
+                      {.name = "description"},
+                      {.name = "size", .type = ValueKind::int64}},
           .primary_key = {"name"},
           .text_columns = {"name", "description"},
           .embedding = EmbeddingSpec{.source_columns = {"name", "description"}}};
@@ -150,7 +155,8 @@ struct Fixture {
       }
       running.push_back(std::async(std::launch::async, [this, first] {
         std::vector<Record> batch;
-        for (std::size_t i = first; i < std::min(first + batch_rows, row_count); ++i) batch.push_back(record_of(catalogue()[i]));
+        for (std::size_t i = first; i < std::min(first + batch_rows, row_count); ++i)
+          batch.push_back(record_of(catalogue()[i]));
         must(table->add(batch, OnDuplicate::replace));
       }));
     }
@@ -173,8 +179,10 @@ std::vector<std::string> two_word_queries() {
   while (queries.size() < 500) {
     std::vector<std::string> words(1);
     for (char c : catalogue()[random() % row_count].description) {
-      if (std::isalnum(static_cast<unsigned char>(c))) words.back() += c;
-      else if (!words.back().empty()) words.emplace_back();
+      if (std::isalnum(static_cast<unsigned char>(c)))
+        words.back() += c;
+      else if (!words.back().empty())
+        words.emplace_back();
     }
     std::erase_if(words, [](const std::string& word) { return word.size() < 3; });
     if (words.size() >= 2) queries.push_back(words[random() % words.size()] + " " + words[random() % words.size()]);
@@ -185,7 +193,8 @@ std::vector<std::string> two_word_queries() {
 void report(benchmark::State& state, const std::string& what, std::vector<double> ms) {
   if (ms.empty()) return;
   std::sort(ms.begin(), ms.end());
-  for (int p : {50, 95}) state.counters[what + "p" + std::to_string(p) + "_ms"] = ms[ms.size() * static_cast<std::size_t>(p) / 100];
+  for (int p : {50, 95})
+    state.counters[what + "p" + std::to_string(p) + "_ms"] = ms[ms.size() * static_cast<std::size_t>(p) / 100];
 }
 
 /// Times each call and reports percentiles.
@@ -237,7 +246,8 @@ void VectorSearchIndexAlone(benchmark::State& state) {
   Percentiles times(state);
   std::size_t i = 0;
   for (auto _ : state)
-    times.time([&] { benchmark::DoNotOptimize(must(index->search(queries[i++ % queries.size()], {.k = 10, .threads = 2}))); });
+    times.time(
+        [&] { benchmark::DoNotOptimize(must(index->search(queries[i++ % queries.size()], {.k = 10, .threads = 2}))); });
 }
 BENCHMARK(VectorSearchIndexAlone)->UseRealTime()->Unit(benchmark::kMillisecond);
 
@@ -251,28 +261,37 @@ void Search(benchmark::State& state, SearchMode mode, const char* where, bool em
   for (auto _ : state) {
     SearchRequest request{.mode = mode, .where = where};
     std::size_t at = i++ % words.size();
-    if (embedded) request.vector = vectors[at];
-    else request.text = words[at];
+    if (embedded)
+      request.vector = vectors[at];
+    else
+      request.text = words[at];
     times.time([&] { hits += must(table.search(request)).hits.size(); });
   }
   state.counters["hits"] = static_cast<double>(hits) / static_cast<double>(i);
 }
 BENCHMARK_CAPTURE(Search, vector, SearchMode::vector, "", true)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(Search, vector_where, SearchMode::vector, "section = 'python'", true)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Search, vector_where, SearchMode::vector, "section = 'python'", true)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(Search, text, SearchMode::text, "", false)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(Search, text_where, SearchMode::text, "section = 'python'", false)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Search, text_where, SearchMode::text, "section = 'python'", false)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(Search, hybrid, SearchMode::hybrid, "", false)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(Search, hybrid_where, SearchMode::hybrid, "section = 'python'", false)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Search, hybrid_where, SearchMode::hybrid, "section = 'python'", false)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 /// The raw peer of text search: FTS5 itself on the same file, all words, best ten by rank with the name joined.
 void TextSearchRawFts5(benchmark::State& state) {
   sqlite3* db = nullptr;
   sqlite3_open_v2((filled().directory + "/bench.db").c_str(), &db, SQLITE_OPEN_READONLY, nullptr);
   sqlite3_stmt* statement = nullptr;
-  sqlite3_prepare_v2(db,
-                     "SELECT p.name, p.section, p.description, p.size FROM (SELECT rowid FROM loam_text_1 WHERE loam_text_1 MATCH ? "
-                     "ORDER BY rank LIMIT 10) f JOIN packages p ON p.loam_row = f.rowid",
-                     -1, &statement, nullptr);
+  sqlite3_prepare_v2(
+      db,
+      "SELECT p.name, p.section, p.description, p.size FROM (SELECT rowid FROM loam_text_1 WHERE loam_text_1 MATCH ? "
+      "ORDER BY rank LIMIT 10) f JOIN packages p ON p.loam_row = f.rowid",
+      -1, &statement, nullptr);
   auto words = two_word_queries();
   Percentiles times(state);
   std::size_t i = 0;
@@ -300,9 +319,12 @@ void AddOneRow(benchmark::State& state) {
   for (auto _ : state) {
     std::int64_t number = next++;
     auto begun = Clock::now();
-    must(table.add({{{"name", "bench-row-" + std::to_string(number)}, {"section", "bench"}, {"description", "a row that the benchmark adds"}}}));
+    must(table.add({{{"name", "bench-row-" + std::to_string(number)},
+                     {"section", "bench"},
+                     {"description", "a row that the benchmark adds"}}}));
     add_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begun).count());
-    SearchResult found = must(table.search({.text = "bench row " + std::to_string(number) + " that the benchmark adds", .limit = 1}));
+    SearchResult found =
+        must(table.search({.text = "bench row " + std::to_string(number) + " that the benchmark adds", .limit = 1}));
     if (found.rows.at(0, "name") != Value("bench-row-" + std::to_string(number))) std::exit(1);
     for (const auto& [step, ms] : found.explain.timings_ms)
       if (step == "catch up") catch_up_ms.push_back(ms);
@@ -322,7 +344,10 @@ void AddOneRowPlainSql(benchmark::State& state) {
   static std::int64_t next = 0;
   Percentiles times(state);
   for (auto _ : state)
-    times.time([&] { must(db.execute("INSERT INTO plain VALUES (?, ?)", {"row-" + std::to_string(next++), "a row that the benchmark adds"})); });
+    times.time([&] {
+      must(
+          db.execute("INSERT INTO plain VALUES (?, ?)", {"row-" + std::to_string(next++), "a row that the benchmark adds"}));
+    });
 }
 BENCHMARK(AddOneRowPlainSql)->UseRealTime()->Iterations(500)->Unit(benchmark::kMillisecond);
 

@@ -11,7 +11,10 @@ namespace {
 std::size_t sequence_bytes(const unsigned char* bytes, std::size_t left) {
   unsigned char lead = bytes[0];
   if (lead < 0x80) return 1;
-  std::size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                       : lead >= 0xE0 && lead <= 0xEF ? 3
+                       : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                      : 0;
   if (length == 0 || length > left) return 0;
   unsigned char least = 0x80, greatest = 0xBF;
   if (lead == 0xE0) least = 0xA0;

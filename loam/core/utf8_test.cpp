@@ -13,8 +13,9 @@ TEST(Utf8, AcceptsEveryLengthOfSequenceAndNul) {
 }
 
 TEST(Utf8, RefusesWhatIsCutOverlongOrASurrogate) {
-  for (std::string_view text : {"\x80", "\xC3", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF", "\xE2\x82", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-                                "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "a\xC3(", "12345678\xE9"})
+  for (std::string_view text :
+       {"\x80", "\xC3", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF", "\xE2\x82", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "a\xC3(", "12345678\xE9"})
     EXPECT_FALSE(is_utf8(text)) << testing::PrintToString(text);
 }
 

@@ -72,7 +72,8 @@ Result<void> check_list(const TableSchema& schema, const std::vector<std::string
   for (const std::string& name : list) {
     const ColumnSpec* column = schema.column(name);
     if (column == nullptr)
-      return invalid_argument(std::string(what) + " column " + quoted(name) + " is not a column of table " + quoted(schema.name));
+      return invalid_argument(std::string(what) + " column " + quoted(name) + " is not a column of table " +
+                              quoted(schema.name));
     if (!accepts(column->type))
       return invalid_argument(std::string(what) + " column " + quoted(name) + " is of type " +
                               std::string(to_string(column->type)) + "; it must be " + std::string(accepted));

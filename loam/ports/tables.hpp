@@ -15,7 +15,8 @@
 /// Guarantees of every adapter:
 ///  T1 A call stores all its rows or none; after ok they are found at once by get, scan and every kind of search.
 ///  T2 No two rows have equal key columns (NULL differs from NULL), whatever writers, processes and batches do.
-///  T3 The embedding of a row is always that of its present source text by the table's embedder; a table opened with an embedder
+///  T3 The embedding of a row is always that of its present source text by the table's embedder; a table opened with an
+///  embedder
 ///     of another identity is refused.
 ///  T4 `where` restricts before ranking: min(limit, matching rows) rows come back, and never one that does not match.
 ///  T5 scan() goes in row order (the order of first insertion); every page says how to go on; nothing is cut silently.
@@ -47,15 +48,15 @@ enum class Metric : std::uint8_t { cosine, euclidean, inner_product, manhattan }
 std::string_view to_string(Metric metric) noexcept;
 Result<Metric> parse_metric(std::string_view name);
 
-/// Column names: 1 to 63 bytes of UTF-8 without control characters; two that differ only in ASCII case are refused, and so are
-/// names that begin with "loam_" or "sqlite_".
+/// Column names: 1 to 63 bytes of UTF-8 without control characters; two that differ only in ASCII case are refused, and so
+/// are names that begin with "loam_" or "sqlite_".
 struct ColumnSpec {
   std::string name;
   ValueKind type = ValueKind::string;  ///< any but null
   bool nullable = true;
-  Value default_value = {};            ///< for rows that leave the column out; null: none
-  std::size_t dimension = 0;           ///< of a vector column: 1 to 65,536
-  Metric metric = Metric::cosine;      ///< of a vector column
+  Value default_value = {};        ///< for rows that leave the column out; null: none
+  std::size_t dimension = 0;       ///< of a vector column: 1 to 65,536
+  Metric metric = Metric::cosine;  ///< of a vector column
   friend bool operator==(const ColumnSpec&, const ColumnSpec&) = default;
 };
 
@@ -69,11 +70,11 @@ struct EmbeddingSpec {
 };
 
 struct TableSchema {
-  std::string name;                        ///< as column names; becomes the SQL table of the same name
+  std::string name;  ///< as column names; becomes the SQL table of the same name
   std::vector<ColumnSpec> columns;
-  std::vector<std::string> primary_key;    ///< not nullable; may be empty
+  std::vector<std::string> primary_key;           ///< not nullable; may be empty
   std::vector<std::string> on_duplicate_columns;  ///< what makes two rows the same; empty: the primary key
-  std::vector<std::string> text_columns;   ///< full-text indexed together, strings
+  std::vector<std::string> text_columns;          ///< full-text indexed together, strings
   std::optional<EmbeddingSpec> embedding;
   friend bool operator==(const TableSchema&, const TableSchema&) = default;
 
@@ -125,18 +126,21 @@ struct ScanPage {
 
 enum class SearchMode : std::uint8_t {
   automatic,  ///< hybrid when the table has text columns and an embedding, else the one it has
-  vector, text, hybrid,
+  vector,
+  text,
+  hybrid,
 };
 enum class TextMatch : std::uint8_t {
   automatic,  ///< all; when fewer than the limit match all words, any
-  all, any,
+  all,
+  any,
 };
 
 struct SearchRequest {
-  std::string text = {};                 ///< words; also embedded for vector search when `vector` is empty
-  Vector vector = {};                    ///< a query vector of the caller's own
+  std::string text = {};  ///< words; also embedded for vector search when `vector` is empty
+  Vector vector = {};     ///< a query vector of the caller's own
   SearchMode mode = SearchMode::automatic;
-  std::string vector_column = {};        ///< empty: the embedding's, or the only one
+  std::string vector_column = {};  ///< empty: the embedding's, or the only one
   TextMatch match = TextMatch::automatic;
   std::string where = {};
   std::vector<std::string> select = {};  ///< empty: all columns but vectors
@@ -149,25 +153,25 @@ struct SearchRequest {
 
 struct SearchHit {
   std::int64_t row_id = 0;
-  double score = 0;                      ///< of the mode that ran; comparable within one answer
-  std::optional<double> distance;        ///< of vector search
-  std::optional<double> text_score;      ///< of text search
+  double score = 0;                  ///< of the mode that ran; comparable within one answer
+  std::optional<double> distance;    ///< of vector search
+  std::optional<double> text_score;  ///< of text search
 };
 
 struct SearchExplain {
   SearchMode mode = SearchMode::automatic;  ///< that ran
-  std::string vector_plan;       ///< "exact scan of 60000 vectors", "exact scan of 12 filtered vectors"; empty: not used
-  std::string text_plan;         ///< "all words", "any word (3 rows match all)"; empty: not used
-  std::string fusion;            ///< the reranker's name
-  std::string filter_sql;        ///< the compiled where
-  std::int64_t filter_matches = -1;    ///< rows that passed it; -1 when it was not counted
+  std::string vector_plan;           ///< "exact scan of 60000 vectors", "exact scan of 12 filtered vectors"; empty: not used
+  std::string text_plan;             ///< "all words", "any word (3 rows match all)"; empty: not used
+  std::string fusion;                ///< the reranker's name
+  std::string filter_sql;            ///< the compiled where
+  std::int64_t filter_matches = -1;  ///< rows that passed it; -1 when it was not counted
   std::int64_t distances_computed = 0;
   std::int64_t candidates = 0;
   std::vector<std::pair<std::string, double>> timings_ms;  ///< embed, filter, vector, text, fuse, rows
 };
 
 struct SearchResult {
-  RowSet rows;                   ///< in the order of `hits`
+  RowSet rows;  ///< in the order of `hits`
   std::vector<SearchHit> hits;
   SearchExplain explain;
 };
@@ -230,8 +234,8 @@ class Tables {
   /// `embedder` is needed when the schema has an embedding, and is kept. already_exists when the name is taken.
   virtual Result<std::unique_ptr<Table>> create(TableSchema schema, std::shared_ptr<Embedder> embedder = nullptr,
                                                 const Context& context = {}) = 0;
-  /// not_found (the existing ones listed); failed_precondition with both identities when `embedder` is another one. Without an
-  /// embedder the table opens, and what needs one is failed_precondition.
+  /// not_found (the existing ones listed); failed_precondition with both identities when `embedder` is another one. Without
+  /// an embedder the table opens, and what needs one is failed_precondition.
   virtual Result<std::unique_ptr<Table>> open(std::string_view name, std::shared_ptr<Embedder> embedder = nullptr,
                                               const Context& context = {}) = 0;
   /// Sorted by name.

@@ -14,9 +14,9 @@ namespace {
 
 using Document = nlohmann::ordered_json;
 
-constexpr ValueKind column_kinds[] = {ValueKind::boolean, ValueKind::int64,     ValueKind::float64, ValueKind::decimal,
-                                      ValueKind::string,  ValueKind::bytes,     ValueKind::timestamp, ValueKind::json,
-                                      ValueKind::vector};
+constexpr ValueKind column_kinds[] = {ValueKind::boolean,   ValueKind::int64,  ValueKind::float64,
+                                      ValueKind::decimal,   ValueKind::string, ValueKind::bytes,
+                                      ValueKind::timestamp, ValueKind::json,   ValueKind::vector};
 
 Document default_to_json(const Value& value) {
   switch (value.kind()) {
@@ -64,7 +64,8 @@ class ObjectReader {
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       std::string list;
       for (std::string_view one : known) list += (list.empty() ? "" : ", ") + std::string(one);
-      return Error(ErrorCode::invalid_argument, "table schema: unknown member \"" + name + "\" in " + where_).hint("known are " + list);
+      return Error(ErrorCode::invalid_argument, "table schema: unknown member \"" + name + "\" in " + where_)
+          .hint("known are " + list);
     }
     return {};
   }
@@ -115,7 +116,9 @@ class ObjectReader {
 };
 
 std::optional<std::string> unhex(std::string_view text) {
-  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
   if (text.size() % 2 != 0) return std::nullopt;
   std::string bytes;
   for (std::size_t i = 0; i < text.size(); i += 2) {
@@ -165,8 +168,10 @@ Result<ColumnSpec> read_column(const Document& json, std::size_t number) {
   LOAM_TRY(reader.read("type", type));
   LOAM_TRY(reader.read("metric", metric));
   LOAM_TRY(column.metric, parse_metric(metric));
-  auto kind = std::find_if(std::begin(column_kinds), std::end(column_kinds), [&](ValueKind k) { return type == to_string(k); });
-  if (kind == std::end(column_kinds)) return reader.wrong("type", "bool, int64, double, decimal, string, bytes, timestamp, json or vector");
+  auto kind =
+      std::find_if(std::begin(column_kinds), std::end(column_kinds), [&](ValueKind k) { return type == to_string(k); });
+  if (kind == std::end(column_kinds))
+    return reader.wrong("type", "bool, int64, double, decimal, string, bytes, timestamp, json or vector");
   column.type = *kind;
   if (const Document* value = reader.member("default")) {
     LOAM_TRY(column.default_value, read_default(*value, column));

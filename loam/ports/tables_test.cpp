@@ -95,11 +95,12 @@ TEST(TableSchema, ComesBackFromItsJsonForm) {
 }
 
 TEST(TableSchema, JsonFormRefusesWhatItDoesNotKnow) {
-  for (std::string json : {"", "[]", "{}", R"({"name":"t","columns":[{"name":"a","typ":"string"}]})",
-                           R"({"name":"t","columns":[{"name":"a","type":"text"}]})", R"({"name":"t","columns":[{"name":1}]})",
-                           R"({"name":"t","columns":[{"name":"a","dimension":-1}]})", R"({"name":"t","columns":"a"})",
-                           R"({"name":"t","columns":[{"name":"a","type":"int64","default":18446744073709551615}]})",
-                           R"({"name":"t","columns":[{"name":"a"}],"extra":1})"}) {
+  for (std::string json :
+       {"", "[]", "{}", R"({"name":"t","columns":[{"name":"a","typ":"string"}]})",
+        R"({"name":"t","columns":[{"name":"a","type":"text"}]})", R"({"name":"t","columns":[{"name":1}]})",
+        R"({"name":"t","columns":[{"name":"a","dimension":-1}]})", R"({"name":"t","columns":"a"})",
+        R"({"name":"t","columns":[{"name":"a","type":"int64","default":18446744073709551615}]})",
+        R"({"name":"t","columns":[{"name":"a"}],"extra":1})"}) {
     auto read = parse_table_schema(json);
     ASSERT_FALSE(read.ok()) << json;
     EXPECT_EQ(read.error().code(), ErrorCode::invalid_argument) << json;
@@ -124,13 +125,24 @@ TEST(TableValues, BringsValuesToTheirColumn) {
 TEST(TableValues, RefusesWhatAColumnCannotHold) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
   const auto huge = static_cast<float>(infinity);
-  const std::pair<Value, ValueKind> refused[] = {
-      {"1", ValueKind::int64},      {1.0, ValueKind::int64},           {1, ValueKind::boolean},
-      {nan, ValueKind::float64},    {infinity, ValueKind::float64},    {std::int64_t{9007199254740993}, ValueKind::float64},
-      {"1e5", ValueKind::decimal},  {"\xFF", ValueKind::string},       {std::string("a\0b", 3), ValueKind::string},
-      {1, ValueKind::string},       {"text", ValueKind::bytes},        {"yesterday", ValueKind::timestamp},
-      {"{", ValueKind::json},       {Json{"[1e999]"}, ValueKind::json}, {Json{R"(["\u0000"])"}, ValueKind::json},
-      {Vector{1}, ValueKind::vector}, {Vector{1, huge}, ValueKind::vector}, {Json{R"(["a",1])"}, ValueKind::vector}};
+  const std::pair<Value, ValueKind> refused[] = {{"1", ValueKind::int64},
+                                                 {1.0, ValueKind::int64},
+                                                 {1, ValueKind::boolean},
+                                                 {nan, ValueKind::float64},
+                                                 {infinity, ValueKind::float64},
+                                                 {std::int64_t{9007199254740993}, ValueKind::float64},
+                                                 {"1e5", ValueKind::decimal},
+                                                 {"\xFF", ValueKind::string},
+                                                 {std::string("a\0b", 3), ValueKind::string},
+                                                 {1, ValueKind::string},
+                                                 {"text", ValueKind::bytes},
+                                                 {"yesterday", ValueKind::timestamp},
+                                                 {"{", ValueKind::json},
+                                                 {Json{"[1e999]"}, ValueKind::json},
+                                                 {Json{R"(["\u0000"])"}, ValueKind::json},
+                                                 {Vector{1}, ValueKind::vector},
+                                                 {Vector{1, huge}, ValueKind::vector},
+                                                 {Json{R"(["a",1])"}, ValueKind::vector}};
   for (const auto& [value, kind] : refused)
     EXPECT_THAT(fitted(value, kind, 2).to_display(), testing::StartsWith("refused: column \"c\""))
         << to_string(kind) << " took " << value.to_display();
@@ -148,7 +160,8 @@ TEST(TableValues, RecordErrorsNameRowAndColumn) {
   };
   EXPECT_EQ(message({{"id", 1}, {"body", "x"}}), "accepted");
   EXPECT_THAT(message({{"body", "x"}}), HasSubstr("row 7, column \"id\" must have a value"));
-  EXPECT_THAT(message({{"id", 1}, {"boody", "x"}}), HasSubstr("row 7, unknown column \"boody\"; table \"notes\" has id, body, size"));
+  EXPECT_THAT(message({{"id", 1}, {"boody", "x"}}),
+              HasSubstr("row 7, unknown column \"boody\"; table \"notes\" has id, body, size"));
   EXPECT_THAT(message({{"id", 1}, {"id", 2}}), HasSubstr("given twice"));
   EXPECT_EQ(fit_record({{"id", 1}}, notes(), 0)->at(2), Value(1.5));
 }

@@ -12,8 +12,8 @@ namespace {
 std::string column_text(const ColumnSpec& column) { return "column \"" + column.name + "\""; }
 
 Error wrong_type(const Value& value, const ColumnSpec& column) {
-  return invalid_argument(column_text(column) + " is of type " + std::string(to_string(column.type)) + ", the value of type " +
-                          std::string(to_string(value.kind())));
+  return invalid_argument(column_text(column) + " is of type " + std::string(to_string(column.type)) +
+                          ", the value of type " + std::string(to_string(value.kind())));
 }
 
 Result<Value> fit_text(Value value, const ColumnSpec& column) {
@@ -22,7 +22,8 @@ Result<Value> fit_text(Value value, const ColumnSpec& column) {
   if (text->size() > limits::value_bytes_max)
     return invalid_argument(column_text(column) + ": the text has " + std::to_string(text->size()) + " bytes; at most " +
                             std::to_string(limits::value_bytes_max) + " are allowed");
-  if (text->find('\0') != std::string::npos) return invalid_argument(column_text(column) + ": the text holds a NUL character");
+  if (text->find('\0') != std::string::npos)
+    return invalid_argument(column_text(column) + ": the text holds a NUL character");
   if (!is_utf8(*text)) return invalid_argument(column_text(column) + ": the text is not valid UTF-8");
   return value;
 }
@@ -44,7 +45,8 @@ Result<Value> fit_double(const Value& value, const ColumnSpec& column) {
     number = static_cast<double>(*whole);
     // 2^63 as a double cannot go back, so the largest values are asked for before the cast.
     if (std::abs(number) >= 9223372036854775808.0 || static_cast<std::int64_t>(number) != *whole)
-      return invalid_argument(column_text(column) + " is of type double, which cannot hold " + std::to_string(*whole) + " exactly");
+      return invalid_argument(column_text(column) + " is of type double, which cannot hold " + std::to_string(*whole) +
+                              " exactly");
   } else {
     return wrong_type(value, column);
   }

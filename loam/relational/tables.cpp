@@ -73,8 +73,8 @@ class RelationalTable final : public Table {
 Result<std::vector<Value>> RelationalTable::fit_key(const std::vector<Value>& key, std::size_t number) const {
   auto in_key = [&](const std::string& why) { return invalid_argument("key " + std::to_string(number) + ", " + why); };
   if (key.size() != layout_->key.size())
-    return in_key("it has " + std::to_string(key.size()) + " values; the key of table \"" + layout_->schema.name + "\" has " +
-                  std::to_string(layout_->key.size()));
+    return in_key("it has " + std::to_string(key.size()) + " values; the key of table \"" + layout_->schema.name +
+                  "\" has " + std::to_string(layout_->key.size()));
   std::vector<Value> fitted;
   for (std::size_t i = 0; i < key.size(); ++i) {
     ColumnSpec column = layout_->schema.columns[layout_->key[i]];
@@ -91,7 +91,8 @@ Result<std::vector<std::optional<std::vector<Value>>>> RelationalTable::get(std:
                                                                             const Context& context) {
   LOAM_TRY(context.check("table get"));
   if (layout_->key.empty())
-    return failed_precondition("table \"" + layout_->schema.name + "\" has no key to get rows by").hint("scan it with a filter");
+    return failed_precondition("table \"" + layout_->schema.name + "\" has no key to get rows by")
+        .hint("scan it with a filter");
   if (keys.size() > limits::batch_count_max)
     return invalid_argument("one get() takes at most " + std::to_string(limits::batch_count_max) + " keys");
   LOAM_TRY(Selection selection, make_selection(*layout_, select));
@@ -192,8 +193,9 @@ Result<void> check_embedder(const TableSchema& schema, const Embedder* embedder)
     return failed_precondition("table \"" + schema.name + "\" has no embedding, so its embedder would never be used")
         .hint("open it without one");
   if (schema.embedding->embedder == embedder->identity()) return {};
-  return Error(ErrorCode::failed_precondition, "table \"" + schema.name + "\" was embedded by " + to_string(schema.embedding->embedder) +
-                                                   ", the embedder given is " + to_string(embedder->identity()))
+  return Error(ErrorCode::failed_precondition, "table \"" + schema.name + "\" was embedded by " +
+                                                   to_string(schema.embedding->embedder) + ", the embedder given is " +
+                                                   to_string(embedder->identity()))
       .hint("open it with embedder " + schema.embedding->embedder_spec + "; vectors of two models cannot be compared");
 }
 
@@ -201,8 +203,10 @@ class Impl final : public RelationalTables {
  public:
   Impl(Database& db, RelationalTablesOptions options) : shared_(std::make_shared<Shared>(db, options)), session_(db) {}
 
-  Result<std::unique_ptr<Table>> create(TableSchema schema, std::shared_ptr<Embedder> embedder, const Context& context) override;
-  Result<std::unique_ptr<Table>> open(std::string_view name, std::shared_ptr<Embedder> embedder, const Context& context) override;
+  Result<std::unique_ptr<Table>> create(TableSchema schema, std::shared_ptr<Embedder> embedder,
+                                        const Context& context) override;
+  Result<std::unique_ptr<Table>> open(std::string_view name, std::shared_ptr<Embedder> embedder,
+                                      const Context& context) override;
   Result<std::unique_ptr<Table>> open_in(Transaction& transaction, std::string_view name,
                                          std::shared_ptr<Embedder> embedder) override;
   Result<std::vector<TableSchema>> list(const Context& context) override;
@@ -227,7 +231,8 @@ Result<LayoutPtr> Impl::find(SqlSession& session, std::string_view name, const C
   std::string names;
   for (std::size_t i = 0; i < all.size() && i < names_max; ++i) names += (i > 0 ? ", " : "") + all[i]->schema.name;
   if (all.size() > names_max) names += " and " + std::to_string(all.size() - names_max) + " more";
-  return not_found("no table \"" + std::string(name) + '"').hint(all.empty() ? "there are no tables yet" : "there are " + names);
+  return not_found("no table \"" + std::string(name) + '"')
+      .hint(all.empty() ? "there are no tables yet" : "there are " + names);
 }
 
 Result<std::unique_ptr<Table>> Impl::make(TableSession session, LayoutPtr layout, std::shared_ptr<Embedder> embedder) const {
@@ -255,7 +260,8 @@ Result<std::unique_ptr<Table>> Impl::create(TableSchema schema, std::shared_ptr<
   return make(session_, std::move(layout), std::move(embedder));
 }
 
-Result<std::unique_ptr<Table>> Impl::open(std::string_view name, std::shared_ptr<Embedder> embedder, const Context& context) {
+Result<std::unique_ptr<Table>> Impl::open(std::string_view name, std::shared_ptr<Embedder> embedder,
+                                          const Context& context) {
   LOAM_TRY(context.check("open table"));
   LayoutPtr layout;
   LOAM_TRY(session_.read(
@@ -269,7 +275,8 @@ Result<std::unique_ptr<Table>> Impl::open(std::string_view name, std::shared_ptr
   return make(session_, std::move(layout), std::move(embedder));
 }
 
-Result<std::unique_ptr<Table>> Impl::open_in(Transaction& transaction, std::string_view name, std::shared_ptr<Embedder> embedder) {
+Result<std::unique_ptr<Table>> Impl::open_in(Transaction& transaction, std::string_view name,
+                                             std::shared_ptr<Embedder> embedder) {
   LOAM_TRY(LayoutPtr layout, find(transaction, name, {}));
   return make(TableSession(shared_->db, transaction), std::move(layout), std::move(embedder));
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The Tables port over any Database: the user's table under its own name, its vectors in a table beside it, full text by the
-/// dialect, and an in-memory vector index that follows the change log (docs/tables.md, "How it is stored").
+/// The Tables port over any Database: the user's table under its own name, its vectors in a table beside it, full text by
+/// the dialect, and an in-memory vector index that follows the change log (docs/tables.md, "How it is stored").
 
 #include <memory>
 
@@ -22,7 +22,8 @@ class RelationalTables : public Tables {
   /// The table bound to a running transaction: it sees the transaction's own rows, and ends with it.
   virtual Result<std::unique_ptr<Table>> open_in(Transaction& transaction, std::string_view name,
                                                  std::shared_ptr<Embedder> embedder = nullptr) = 0;
-  /// Rows against vectors, full-text index and change log, exhaustively: one line for each thing that is wrong.
+  /// Rows against vectors, full-text index and change log, exhaustively: one line for each thing that is wrong. On SQLite
+  /// the full-text index can be checked only where writing is allowed: a read-only database is checked without it.
   virtual Result<std::vector<std::string>> problems(const Context& context = {}) = 0;
   /// Vectors stored in all vector columns of the table. not_found.
   virtual Result<std::int64_t> vector_count(std::string_view name, const Context& context = {}) = 0;

@@ -11,12 +11,13 @@
 namespace loam::relational {
 namespace {
 
-/// One row to be stored. Its embedding is computed at most once, and not at all when the stored row has the same source text.
+/// One row to be stored. Its embedding is computed at most once, and not at all when the stored row has the same source
+/// text.
 struct PendingRow {
-  std::size_t number = 0;            ///< in the caller's batch
-  std::vector<Value> values;         ///< in schema order; the embedding's vector is NULL until it is computed
-  std::optional<std::string> key;    ///< absent: can be no duplicate
-  std::optional<std::string> text;   ///< source text of the embedding
+  std::size_t number = 0;           ///< in the caller's batch
+  std::vector<Value> values;        ///< in schema order; the embedding's vector is NULL until it is computed
+  std::optional<std::string> key;   ///< absent: can be no duplicate
+  std::optional<std::string> text;  ///< source text of the embedding
   bool embedded = false;
 };
 
@@ -184,24 +185,23 @@ std::string insert_statement(const TableLayout& layout, const std::vector<std::s
   return "INSERT INTO " + layout.sql + values + " RETURNING " + dialect.quote_identifier(row_column);
 }
 
-std::string insert_vectors(const VectorTable& vectors) { return "INSERT INTO " + vectors.sql + " (row_id, vector) VALUES (?, ?)"; }
-
 Result<void> AddBatch::insert(SqlSession& session, std::span<PendingRow* const> rows) {
   std::vector<std::size_t> columns = scalar_columns(layout_);
   std::string sql = insert_statement(layout_, columns, session.dialect());
-  std::vector<std::vector<std::vector<Value>>> vectors(layout_.vectors.size());
+  std::vector<std::vector<VectorWrite>> writes(layout_.vectors.size());
   std::vector<Value> parameters;
   for (PendingRow* row : rows) {
     parameters.clear();
     for (std::size_t column : columns) parameters.push_back(row->values[column]);
     auto inserted = session.execute(sql, parameters, context_);
     if (!inserted.ok()) return duplicate_error(*row, inserted.error());
-    const Value& row_id = inserted->returned.at(0, std::size_t{0});
-    for (std::size_t v = 0; v < vectors.size(); ++v)
-      if (const Value& vector = row->values[layout_.vectors[v].column]; !vector.is_null()) vectors[v].push_back({row_id, vector});
+    auto row_id = inserted->returned.at(0, std::size_t{0}).as<std::int64_t>();
+    for (std::size_t v = 0; v < writes.size(); ++v)
+      if (const Value& vector = row->values[layout_.vectors[v].column]; !vector.is_null())
+        writes[v].push_back({row_id, vector});
   }
-  for (std::size_t v = 0; v < vectors.size(); ++v)
-    if (!vectors[v].empty()) LOAM_TRY(session.execute_many(insert_vectors(layout_.vectors[v]), vectors[v], context_));
+  for (std::size_t v = 0; v < writes.size(); ++v)
+    LOAM_TRY(write_vectors(session, layout_.vectors[v], writes[v], true, context_));
   return {};
 }
 
@@ -221,17 +221,11 @@ Result<void> AddBatch::replace(SqlSession& session, std::span<const std::pair<Pe
     if (!done.ok()) return duplicate_error(*row, done.error());
   }
   for (const VectorTable& vectors : layout_.vectors) {
-    std::vector<std::vector<Value>> set, removed;
-    for (const auto& [row, stored] : rows) {
-      if (vectors.column == embedding_column_ && row->text == stored.text && !row->embedded) continue;  // still the same
-      const Value& vector = row->values[vectors.column];
-      if (vector.is_null()) removed.push_back({stored.row_id});
-      else set.push_back({stored.row_id, vector});
-    }
-    if (!set.empty())
-      LOAM_TRY(session.execute_many(insert_vectors(vectors) + ' ' + session.dialect().on_conflict({"row_id"}, {"vector"}), set, context_));
-    if (!removed.empty())
-      LOAM_TRY(session.execute_many("DELETE FROM " + vectors.sql + " WHERE row_id = ?", removed, context_));
+    std::vector<VectorWrite> writes;
+    for (const auto& [row, stored] : rows)
+      if (vectors.column != embedding_column_ || row->text != stored.text || row->embedded)  // else it is still the same
+        writes.push_back({stored.row_id, row->values[vectors.column]});
+    LOAM_TRY(write_vectors(session, vectors, writes, false, context_));
   }
   return {};
 }
@@ -239,19 +233,24 @@ Result<void> AddBatch::replace(SqlSession& session, std::span<const std::pair<Pe
 Result<void> AddBatch::write(SqlSession& session, AddResult& result, bool& embeddings_missing) {
   LOAM_TRY(begin_write(session, layout_, context_));
   LOAM_TRY(StoredRows stored, find_stored(session));
-  embeddings_missing = std::any_of(rows_.begin(), rows_.end(), [&](const PendingRow& row) { return needs_embedding(row, stored_of(stored, row)); });
+  embeddings_missing = std::any_of(rows_.begin(), rows_.end(),
+                                   [&](const PendingRow& row) { return needs_embedding(row, stored_of(stored, row)); });
   if (embeddings_missing) {
-    // Another writer came between the look before the transaction and now. In a transaction of the caller's there was no look.
+    // Another writer came between the look before the transaction and now. In a transaction of the caller's there was no
+    // look.
     if (session_.transaction() == nullptr)
-      return Error(ErrorCode::conflict, "rows of table \"" + layout_.schema.name + "\" kept changing while their text was embedded");
+      return Error(ErrorCode::conflict,
+                   "rows of table \"" + layout_.schema.name + "\" kept changing while their text was embedded");
     LOAM_TRY(embed(stored));
   }
   std::vector<PendingRow*> fresh;
   std::vector<std::pair<PendingRow*, StoredRow>> taken;
   for (PendingRow& row : rows_) {
     const StoredRow* found = stored_of(stored, row);
-    if (found == nullptr) fresh.push_back(&row);
-    else if (rule_ == OnDuplicate::replace) taken.emplace_back(&row, *found);
+    if (found == nullptr)
+      fresh.push_back(&row);
+    else if (rule_ == OnDuplicate::replace)
+      taken.emplace_back(&row, *found);
   }
   LOAM_TRY(insert(session, fresh));
   LOAM_TRY(replace(session, taken));
@@ -282,7 +281,8 @@ Result<AddResult> AddBatch::store() {
     if (done.ok()) return result;
     // A writer that goes round the lock (plain SQL) may take a key between the look and the insert: look again.
     bool taken_meanwhile = done.error().code() == ErrorCode::already_exists && rule_ != OnDuplicate::error;
-    bool again = session_.transaction() == nullptr && (embeddings_missing || taken_meanwhile || done.error().code() == ErrorCode::conflict);
+    bool again = session_.transaction() == nullptr &&
+                 (embeddings_missing || taken_meanwhile || done.error().code() == ErrorCode::conflict);
     if (!again || attempt == attempts_max || done.error().outcome() == Outcome::unknown) return std::move(done).error();
   }
 }

@@ -11,10 +11,10 @@ namespace {
 std::vector<std::string> create_catalogue(const SqlDialect& dialect) {
   std::string number = dialect.column_type(ValueKind::int64), text = dialect.column_type(ValueKind::string);
   return {"CREATE TABLE loam_tables (id " + dialect.auto_key_type() + ", name " + text + " NOT NULL, name_key " + text +
-              " NOT NULL UNIQUE, schema_json " + text + " NOT NULL, created_at " + dialect.column_type(ValueKind::timestamp) +
-              " NOT NULL, change_floor " + number + " NOT NULL)",
-          "CREATE TABLE loam_changes (seq " + dialect.auto_key_type() + ", table_id " + number + " NOT NULL, row_id " + number +
-              " NOT NULL)",
+              " NOT NULL UNIQUE, schema_json " + text + " NOT NULL, created_at " +
+              dialect.column_type(ValueKind::timestamp) + " NOT NULL, change_floor " + number + " NOT NULL)",
+          "CREATE TABLE loam_changes (seq " + dialect.auto_key_type() + ", table_id " + number + " NOT NULL, row_id " +
+              number + " NOT NULL)",
           "CREATE INDEX loam_changes_of_table ON loam_changes (table_id, seq)"};
 }
 
@@ -28,6 +28,19 @@ Result<LayoutPtr> layout_of(const QueryResult& result, std::size_t row, const Sq
 
 Error dropped(const TableLayout& layout) {
   return failed_precondition("table \"" + layout.schema.name + "\" was dropped since it was opened").hint("open it again");
+}
+
+/// Asked in a savepoint: in PostgreSQL a failed statement would end the transaction.
+Result<bool> is_sql_table(SqlSession& session, const std::string& name, const Context& context) {
+  auto probed = session.atomically(
+      [&](SqlSession& inner) -> Result<void> {
+        auto read = inner.query("SELECT 1 FROM " + inner.dialect().quote_identifier(name) + " LIMIT 0", {}, context);
+        return read.ok() ? Result<void>() : Result<void>(std::move(read).error());
+      },
+      context);
+  if (probed.ok()) return true;
+  if (probed.error().code() == ErrorCode::invalid_argument || probed.error().code() == ErrorCode::not_found) return false;
+  return std::move(probed).error();
 }
 
 Error name_taken(const std::string& name, const std::string& other) {
@@ -65,6 +78,10 @@ Result<LayoutPtr> create_table(SqlSession& session, const TableSchema& schema, T
   std::string name_key = ascii_lower(schema.name);
   LOAM_TRY(auto taken, session.query("SELECT name FROM loam_tables WHERE name_key = ?", {name_key}, context));
   if (!taken.rows.empty()) return name_taken(schema.name, taken.at(0, std::size_t{0}).as<std::string>());
+  LOAM_TRY(bool foreign, is_sql_table(session, schema.name, context));
+  if (foreign)
+    return Error(ErrorCode::already_exists, "the database has an SQL table \"" + schema.name + "\" that Loam did not make")
+        .hint("choose another name");
   LOAM_TRY(auto added, session.execute("INSERT INTO loam_tables (name, name_key, schema_json, created_at, change_floor) "
                                        "VALUES (?, ?, ?, ?, 0) RETURNING id",
                                        {schema.name, name_key, to_json(schema), now}, context));

@@ -34,8 +34,8 @@ struct ChangeLogState {
 /// As check_exists(), and the state.
 Result<ChangeLogState> read_change_log(SqlSession& session, const TableLayout& layout, const Context& context);
 
-/// Bounds the log, now and then: cuts it to its newest `entries_max` when one of the `written` last changes falls on a multiple of a
-/// fixed number. Called at the end of a writing transaction.
+/// Bounds the log, now and then: cuts it to its newest `entries_max` when one of the `written` last changes falls on a
+/// multiple of a fixed number. Called at the end of a writing transaction.
 Result<void> trim_change_log(SqlSession& session, const TableLayout& layout, std::int64_t written, std::size_t entries_max,
                              const Context& context);
 

@@ -30,8 +30,12 @@ Result<std::vector<Vector>> embed_batch(Embedder& embedder, std::span<const std:
 class BatchQueue {
  public:
   BatchQueue(Embedder& embedder, std::span<const std::string> texts, const Context& context)
-      : embedder_(embedder), texts_(texts), context_(context), size_(std::max<std::size_t>(1, embedder.batch_size())),
-        vectors_(texts.size()), errors_(count()) {}
+      : embedder_(embedder),
+        texts_(texts),
+        context_(context),
+        size_(std::max<std::size_t>(1, embedder.batch_size())),
+        vectors_(texts.size()),
+        errors_(count()) {}
 
   std::size_t count() const { return (texts_.size() + size_ - 1) / size_; }
 
@@ -70,7 +74,8 @@ class BatchQueue {
 std::optional<std::string> source_text(const TableLayout& layout, const std::vector<Value>& row) {
   std::optional<std::string> text;
   for (const std::string& name : layout.schema.embedding->source_columns) {
-    const auto* part = row[static_cast<std::size_t>(layout.schema.column(name) - layout.schema.columns.data())].get_if<std::string>();
+    const auto* part =
+        row[static_cast<std::size_t>(layout.schema.column(name) - layout.schema.columns.data())].get_if<std::string>();
     if (part == nullptr) continue;
     text = text ? *text + '\n' + *part : *part;
   }
@@ -79,7 +84,8 @@ std::optional<std::string> source_text(const TableLayout& layout, const std::vec
 
 Result<std::vector<Vector>> embed_texts(Embedder& embedder, std::span<const std::string> texts, const Context& context) {
   BatchQueue queue(embedder, texts, context);
-  std::size_t threads = std::min({queue.count(), threads_max, std::max<std::size_t>(1, std::thread::hardware_concurrency())});
+  std::size_t threads =
+      std::min({queue.count(), threads_max, std::max<std::size_t>(1, std::thread::hardware_concurrency())});
   {
     std::vector<std::jthread> helpers;
     for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back([&queue] { queue.work(); });
@@ -92,7 +98,8 @@ Error embedder_needed(const TableLayout& layout, std::string_view purpose) {
   const EmbeddingSpec& embedding = *layout.schema.embedding;
   return failed_precondition(std::string(purpose) + " table \"" + layout.schema.name + "\" needs its embedder, " +
                              to_string(embedding.embedder) + ", and it was opened without one")
-      .hint(embedding.embedder_spec.empty() ? "open it with that embedder" : "open it with embedder " + embedding.embedder_spec);
+      .hint(embedding.embedder_spec.empty() ? "open it with that embedder"
+                                            : "open it with embedder " + embedding.embedder_spec);
 }
 
 }  // namespace loam::relational

@@ -30,7 +30,8 @@ std::string create_rows(const TableLayout& layout, const SqlDialect& dialect) {
 std::string create_unique(const TableLayout& layout, std::string_view kind, const std::vector<std::string>& columns,
                           const SqlDialect& dialect) {
   std::string name = "loam_" + std::string(kind) + '_' + std::to_string(layout.id);
-  return "CREATE UNIQUE INDEX " + dialect.quote_identifier(name) + " ON " + layout.sql + " (" + join(quoted(columns, dialect)) + ")";
+  return "CREATE UNIQUE INDEX " + dialect.quote_identifier(name) + " ON " + layout.sql + " (" +
+         join(quoted(columns, dialect)) + ")";
 }
 
 std::string create_vectors(const TableLayout& layout, const VectorTable& vectors, const SqlDialect& dialect) {
@@ -38,7 +39,8 @@ std::string create_vectors(const TableLayout& layout, const VectorTable& vectors
   // In PostgreSQL a table whose rows are counted in int64 needs the wide type.
   std::string key_type = dialect.name() == "sqlite" ? "INTEGER" : dialect.column_type(ValueKind::int64);
   return "CREATE TABLE " + vectors.sql + " (row_id " + key_type + " PRIMARY KEY REFERENCES " + layout.sql + " (" +
-         dialect.quote_identifier(row_column) + ") ON DELETE CASCADE, vector " + dialect.column_type(ValueKind::vector) + " NOT NULL)";
+         dialect.quote_identifier(row_column) + ") ON DELETE CASCADE, vector " + dialect.column_type(ValueKind::vector) +
+         " NOT NULL)";
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
-/// How a table of the Tables port lies in the database: which SQL tables, columns and indexes it has, and what they are called.
+/// How a table of the Tables port lies in the database: which SQL tables, columns and indexes it has, and what they are
+/// called.
 
 #include <cstdint>
 #include <memory>
@@ -28,13 +29,13 @@ struct VectorTable {
 struct TableLayout {
   std::int64_t id = 0;  ///< in the catalogue; never given to another table
   TableSchema schema;
-  std::string sql;      ///< the table's name, quoted
-  std::string row_sql;  ///< "table"."loam_row"
-  std::vector<std::string> column_sql;    ///< of each schema column: "table"."column"; of a vector column: vectors."vector"
+  std::string sql;                      ///< the table's name, quoted
+  std::string row_sql;                  ///< "table"."loam_row"
+  std::vector<std::string> column_sql;  ///< of each schema column: "table"."column"; of a vector column: vectors."vector"
   std::vector<VectorTable> vectors;
   std::optional<FullTextIndex> text;
-  FilterColumns filter_columns;           ///< all but the vectors
-  std::vector<std::size_t> key;           ///< positions of schema.key()
+  FilterColumns filter_columns;  ///< all but the vectors
+  std::vector<std::size_t> key;  ///< positions of schema.key()
 
   /// Null unless the column is a vector.
   const VectorTable* vector_table(std::size_t column) const;

@@ -17,7 +17,8 @@ Result<std::unique_ptr<TablesBackend>> on_server() {
   return RelationalBackend::open([options] { return open_postgres(options); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Postgres, TablesContract, testing::Values(TablesContractCase{"Schema", on_server, 120}), tables_case_name);
+INSTANTIATE_TEST_SUITE_P(Postgres, TablesContract, testing::Values(TablesContractCase{"Schema", on_server, 120}),
+                         tables_case_name);
 
 }  // namespace
 }  // namespace loam::test

@@ -159,7 +159,8 @@ Result<void> read_by_key(SqlSession& session, const TableLayout& layout, std::sp
 
 Result<RowSet> read_by_id(SqlSession& session, const TableLayout& layout, std::span<const std::int64_t> row_ids,
                           const Selection& selection, const Context& context) {
-  RowSet set{.columns = selection.names, .rows = std::vector<std::vector<Value>>(row_ids.size()),
+  RowSet set{.columns = selection.names,
+             .rows = std::vector<std::vector<Value>>(row_ids.size()),
              .row_ids = {row_ids.begin(), row_ids.end()}};
   std::unordered_map<std::int64_t, std::size_t> places;
   for (std::size_t i = 0; i < row_ids.size(); ++i) places.emplace(row_ids[i], i);
@@ -168,8 +169,8 @@ Result<RowSet> read_by_id(SqlSession& session, const TableLayout& layout, std::s
     std::size_t left = row_ids.size() - first, size = list_size(left, 1, session.dialect());
     std::vector<Value> parameters;
     for (std::size_t i = 0; i < size; ++i) parameters.emplace_back(row_ids[first + std::min(i, left - 1)]);
-    LOAM_TRY(auto cursor, session.open_cursor("SELECT " + selection.list + " FROM " + selection.from + " WHERE " + layout.row_sql +
-                                                  " IN (" + question_marks(size) + ")",
+    LOAM_TRY(auto cursor, session.open_cursor("SELECT " + selection.list + " FROM " + selection.from + " WHERE " +
+                                                  layout.row_sql + " IN (" + question_marks(size) + ")",
                                               parameters, context));
     for (;;) {
       LOAM_TRY(bool more, cursor->next());
@@ -189,8 +190,9 @@ Result<RowSet> read_by_id(SqlSession& session, const TableLayout& layout, std::s
 Result<std::vector<std::int64_t>> read_ids(SqlSession& session, const TableLayout& layout, const RowFilter& filter,
                                            const Context& context) {
   std::string where = filter.everything ? "" : " WHERE " + filter.condition.sql;
-  LOAM_TRY(auto cursor, session.open_cursor("SELECT " + layout.row_sql + " FROM " + layout.sql + where + " ORDER BY " + layout.row_sql,
-                                            filter.condition.parameters, context));
+  LOAM_TRY(auto cursor,
+           session.open_cursor("SELECT " + layout.row_sql + " FROM " + layout.sql + where + " ORDER BY " + layout.row_sql,
+                               filter.condition.parameters, context));
   std::vector<std::int64_t> ids;
   for (;;) {
     LOAM_TRY(bool more, cursor->next());
@@ -199,14 +201,15 @@ Result<std::vector<std::int64_t>> read_ids(SqlSession& session, const TableLayou
   }
 }
 
-Result<std::int64_t> count_rows(SqlSession& session, const TableLayout& layout, const RowFilter& filter, const Context& context) {
+Result<std::int64_t> count_rows(SqlSession& session, const TableLayout& layout, const RowFilter& filter,
+                                const Context& context) {
   std::string where = filter.everything ? "" : " WHERE " + filter.condition.sql;
   LOAM_TRY(auto counted, session.query("SELECT count(*) FROM " + layout.sql + where, filter.condition.parameters, context));
   return counted.at(0, std::size_t{0}).as<std::int64_t>();
 }
 
-Result<ScanPage> scan_rows(SqlSession& session, const TableLayout& layout, const ScanOptions& options, const Selection& selection,
-                           const RowFilter& filter, const Context& context) {
+Result<ScanPage> scan_rows(SqlSession& session, const TableLayout& layout, const ScanOptions& options,
+                           const Selection& selection, const RowFilter& filter, const Context& context) {
   LOAM_TRY(std::int64_t after, decode_cursor(layout, options.cursor));
   SqlText sql;
   sql.append("SELECT " + selection.list + " FROM " + selection.from + " WHERE " + layout.row_sql + " > ").bind(after);

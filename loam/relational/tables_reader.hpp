@@ -17,8 +17,8 @@ namespace loam::relational {
 struct Selection {
   std::vector<std::size_t> columns;  ///< positions in the schema
   std::vector<std::string> names;
-  std::string list;                  ///< "t"."loam_row", "t"."a", ..
-  std::string from;                  ///< "t" LEFT JOIN the vectors that are asked for
+  std::string list;  ///< "t"."loam_row", "t"."a", ..
+  std::string from;  ///< "t" LEFT JOIN the vectors that are asked for
 };
 
 /// Empty `select`: all columns but vectors. invalid_argument for unknown and repeated names.
@@ -41,12 +41,13 @@ std::vector<Value> key_of(const TableLayout& layout, const std::vector<Value>& r
 std::string describe_key(const TableLayout& layout, const std::vector<Value>& key);
 
 /// Calls `row` for each stored row whose key is one of `keys`: the row's key text, its id, and the selected values.
-Result<void> read_by_key(SqlSession& session, const TableLayout& layout, std::span<const std::vector<Value>> keys,
-                         const Selection& selection,
-                         const std::function<void(const std::string& key, std::int64_t row_id, std::vector<Value> values)>& row,
-                         const Context& context);
+Result<void> read_by_key(
+    SqlSession& session, const TableLayout& layout, std::span<const std::vector<Value>> keys, const Selection& selection,
+    const std::function<void(const std::string& key, std::int64_t row_id, std::vector<Value> values)>& row,
+    const Context& context);
 
-/// The rows with these ids, in their order. Ids that are not there are data_corruption: the caller found them in this snapshot.
+/// The rows with these ids, in their order. Ids that are not there are data_corruption: the caller found them in this
+/// snapshot.
 Result<RowSet> read_by_id(SqlSession& session, const TableLayout& layout, std::span<const std::int64_t> row_ids,
                           const Selection& selection, const Context& context);
 
@@ -54,10 +55,11 @@ Result<RowSet> read_by_id(SqlSession& session, const TableLayout& layout, std::s
 Result<std::vector<std::int64_t>> read_ids(SqlSession& session, const TableLayout& layout, const RowFilter& filter,
                                            const Context& context);
 
-Result<std::int64_t> count_rows(SqlSession& session, const TableLayout& layout, const RowFilter& filter, const Context& context);
+Result<std::int64_t> count_rows(SqlSession& session, const TableLayout& layout, const RowFilter& filter,
+                                const Context& context);
 
 /// One page in row order.
-Result<ScanPage> scan_rows(SqlSession& session, const TableLayout& layout, const ScanOptions& options, const Selection& selection,
-                           const RowFilter& filter, const Context& context);
+Result<ScanPage> scan_rows(SqlSession& session, const TableLayout& layout, const ScanOptions& options,
+                           const Selection& selection, const RowFilter& filter, const Context& context);
 
 }  // namespace loam::relational

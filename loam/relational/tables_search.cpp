@@ -20,8 +20,8 @@ struct SearchPlan {
   std::size_t vector_column = 0;
   Selection selection;
   RowFilter filter;
-  std::size_t wanted = 0;      ///< limit + offset
-  std::size_t list_size = 0;   ///< rows of each list
+  std::size_t wanted = 0;     ///< limit + offset
+  std::size_t list_size = 0;  ///< rows of each list
   bool uses_vector() const { return mode != SearchMode::text; }
   bool uses_text() const { return mode != SearchMode::vector; }
 };
@@ -78,7 +78,8 @@ Result<std::size_t> choose_vector_column(const TableLayout& layout, const Search
   std::string name = request.vector_column;
   if (name.empty() && schema.embedding) name = schema.embedding->vector_column;
   if (name.empty() && layout.vectors.size() == 1) return layout.vectors.front().column;
-  if (name.empty()) return invalid_argument(table_text(layout) + " has several vector columns").hint("name one in vector_column");
+  if (name.empty())
+    return invalid_argument(table_text(layout) + " has several vector columns").hint("name one in vector_column");
   const ColumnSpec* column = schema.column(name);
   if (column == nullptr) return unknown_column(schema, name);
   if (column->type != ValueKind::vector)
@@ -94,9 +95,11 @@ Result<void> check_vector_query(const TableLayout& layout, const SearchRequest& 
     if (!fitted.ok()) return invalid_argument("query vector: " + fitted.error().message());
     return {};
   }
-  if (request.text.empty()) return invalid_argument("vector search of " + table_text(layout) + " needs a text or a query vector");
+  if (request.text.empty())
+    return invalid_argument("vector search of " + table_text(layout) + " needs a text or a query vector");
   if (!layout.schema.embedding || layout.schema.embedding->vector_column != spec.name)
-    return failed_precondition("column \"" + spec.name + "\" of " + table_text(layout) + " is not an embedding, so a text cannot be compared with it")
+    return failed_precondition("column \"" + spec.name + "\" of " + table_text(layout) +
+                               " is not an embedding, so a text cannot be compared with it")
         .hint("pass a query vector, or search with mode text");
   return {};
 }
@@ -113,7 +116,8 @@ Result<SearchPlan> make_plan(const TableLayout& layout, const SearchRequest& req
   }
   if (plan.uses_text() && !layout.text)
     return failed_precondition(table_text(layout) + " has no full-text columns").hint("search it with mode vector");
-  if (plan.uses_text() && request.text.empty()) return invalid_argument("text search of " + table_text(layout) + " needs a text");
+  if (plan.uses_text() && request.text.empty())
+    return invalid_argument("text search of " + table_text(layout) + " needs a text");
   LOAM_TRY(plan.selection, make_selection(layout, request.select));
   LOAM_TRY(plan.filter, make_row_filter(layout, request.where, dialect));
   plan.wanted = request.limit + request.offset;
@@ -159,8 +163,14 @@ class Search {
  public:
   Search(const TableSession& session, const LayoutPtr& layout, VectorCaches& caches, const SearchOptions& options,
          const SearchRequest& request, SearchPlan plan, const Context& context)
-      : session_(session), layout_(layout), caches_(caches), options_(options), request_(request), plan_(std::move(plan)),
-        context_(context), clock_(result_.explain) {}
+      : session_(session),
+        layout_(layout),
+        caches_(caches),
+        options_(options),
+        request_(request),
+        plan_(std::move(plan)),
+        context_(context),
+        clock_(result_.explain) {}
 
   Result<SearchResult> run();
 
@@ -185,7 +195,7 @@ class Search {
   SearchResult result_;
   StepClock clock_;
 
-  Vector query_;                           ///< of vector search
+  Vector query_;  ///< of vector search
   std::shared_ptr<VectorCache> cache_;
   std::optional<VectorCache::Pin> pin_;    ///< of vector search outside a transaction
   std::unique_ptr<Transaction> snapshot_;  ///< of text search outside a transaction
@@ -214,7 +224,12 @@ Result<void> Search::open_snapshot() {
     return check_exists(rows(), *layout_, context_);
   }
   if (plan_.uses_vector()) {
-    LOAM_TRY(pin_, cache_->pin(session_, context_));
+    auto pinned = cache_->pin(session_, context_);
+    if (!pinned.ok()) {
+      if (pinned.error().code() == ErrorCode::failed_precondition) caches_.forget(layout_->id);  // dropped by someone else
+      return std::move(pinned).error();
+    }
+    pin_ = std::move(*pinned);
     rows_ = &pin_->snapshot();
     clock_.done("catch up");
     return {};
@@ -257,7 +272,8 @@ Result<std::vector<TextHit>> Search::text_rows(const std::string& query) {
   sql.append(") SELECT found.row_id, found.score FROM found");
   // A cross join is written so that SQLite looks the few found rows up in the table, and not the other way round.
   if (!plan_.filter.everything)
-    sql.append(" CROSS JOIN " + layout_->sql + " WHERE " + layout_->row_sql + " = found.row_id AND ").append(plan_.filter.condition);
+    sql.append(" CROSS JOIN " + layout_->sql + " WHERE " + layout_->row_sql + " = found.row_id AND ")
+        .append(plan_.filter.condition);
   sql.append(" ORDER BY found.score DESC, found.row_id LIMIT ").bind(static_cast<std::int64_t>(plan_.list_size));
   LOAM_TRY(auto cursor, rows().open_cursor(sql.sql, sql.parameters, context_));
   for (;;) {
@@ -289,8 +305,10 @@ Result<void> Search::find_text() {
 void Search::take_single_list() {
   Metric metric = layout_->schema.columns[plan_.vector_column].metric;
   for (const vector::Neighbour& neighbour : near_)
-    result_.hits.push_back({.row_id = neighbour.id, .score = score_of(metric, neighbour.distance), .distance = neighbour.distance});
-  for (const TextHit& hit : texts_) result_.hits.push_back({.row_id = hit.row_id, .score = hit.score, .text_score = hit.score});
+    result_.hits.push_back(
+        {.row_id = neighbour.id, .score = score_of(metric, neighbour.distance), .distance = neighbour.distance});
+  for (const TextHit& hit : texts_)
+    result_.hits.push_back({.row_id = hit.row_id, .score = hit.score, .text_score = hit.score});
   result_.explain.candidates = static_cast<std::int64_t>(result_.hits.size());
 }
 
@@ -327,14 +345,17 @@ Result<void> Search::fuse() {
   LOAM_TRY(reranker.rerank(request_.text, candidates, context_));
   for (const RankedCandidate& one : candidates) {
     // NaN has no place in an order, and a row that the lists did not hold may not match the filter.
-    if (std::isnan(one.score)) return invalid_argument("reranker " + reranker.name() + " gave row " + std::to_string(one.row_id) + " the score NaN");
-    if (!places.contains(one.row_id)) return invalid_argument("reranker " + reranker.name() + " added row " + std::to_string(one.row_id));
+    if (std::isnan(one.score))
+      return invalid_argument("reranker " + reranker.name() + " gave row " + std::to_string(one.row_id) + " the score NaN");
+    if (!places.contains(one.row_id))
+      return invalid_argument("reranker " + reranker.name() + " added row " + std::to_string(one.row_id));
     SearchHit hit{.row_id = one.row_id, .score = one.score, .text_score = one.text_score};
     if (auto distance = distances.find(one.row_id); distance != distances.end()) hit.distance = distance->second;
     result_.hits.push_back(hit);
   }
-  std::sort(result_.hits.begin(), result_.hits.end(),
-            [](const SearchHit& a, const SearchHit& b) { return a.score != b.score ? a.score > b.score : a.row_id < b.row_id; });
+  std::sort(result_.hits.begin(), result_.hits.end(), [](const SearchHit& a, const SearchHit& b) {
+    return a.score != b.score ? a.score > b.score : a.row_id < b.row_id;
+  });
   clock_.done("fuse");
   return {};
 }

@@ -10,9 +10,11 @@
 namespace loam::relational {
 namespace {
 
-Result<RowFilter> required_filter(const TableLayout& layout, std::string_view where, const SqlDialect& dialect, std::string_view verb) {
+Result<RowFilter> required_filter(const TableLayout& layout, std::string_view where, const SqlDialect& dialect,
+                                  std::string_view verb) {
   if (where.find_first_not_of(" \t\r\n") == where.npos)
-    return Error(ErrorCode::invalid_argument, std::string(verb) + " on table \"" + layout.schema.name + "\" has an empty filter")
+    return Error(ErrorCode::invalid_argument,
+                 std::string(verb) + " on table \"" + layout.schema.name + "\" has an empty filter")
         .hint("say TRUE to mean all rows");
   return make_row_filter(layout, where, dialect);
 }
@@ -33,7 +35,8 @@ Result<Assignment> make_assignment(const TableLayout& layout, const Record& valu
   for (const auto& [name, value] : values) {
     const ColumnSpec* column = layout.schema.column(name);
     if (column == nullptr) return unknown_column(layout.schema, name);
-    if (std::find(seen.begin(), seen.end(), name) != seen.end()) return invalid_argument("column \"" + name + "\" is set twice");
+    if (std::find(seen.begin(), seen.end(), name) != seen.end())
+      return invalid_argument("column \"" + name + "\" is set twice");
     seen.push_back(name);
     const auto& embedding = layout.schema.embedding;
     if (embedding && embedding->vector_column == name)
@@ -41,7 +44,8 @@ Result<Assignment> make_assignment(const TableLayout& layout, const Record& valu
     LOAM_TRY(Value fitted, fit_value(value, *column));
     auto at = static_cast<std::size_t>(column - layout.schema.columns.data());
     (column->type == ValueKind::vector ? assignment.vectors : assignment.scalars).emplace_back(at, std::move(fitted));
-    if (embedding && std::find(embedding->source_columns.begin(), embedding->source_columns.end(), name) != embedding->source_columns.end())
+    if (embedding && std::find(embedding->source_columns.begin(), embedding->source_columns.end(), name) !=
+                         embedding->source_columns.end())
       assignment.touches_source = true;
   }
   return assignment;
@@ -58,7 +62,11 @@ class Update {
  public:
   Update(const TableSession& session, const TableLayout& layout, const WriterOptions& options, Assignment assignment,
          RowFilter filter, const Context& context)
-      : session_(session), layout_(layout), options_(options), assignment_(std::move(assignment)), filter_(std::move(filter)),
+      : session_(session),
+        layout_(layout),
+        options_(options),
+        assignment_(std::move(assignment)),
+        filter_(std::move(filter)),
         context_(context) {}
 
   Result<std::int64_t> run();
@@ -125,7 +133,8 @@ Result<std::int64_t> Update::set_scalars(SqlSession& session) const {
   sql.append("UPDATE " + layout_.sql + " SET ");
   for (std::size_t i = 0; i < assignment_.scalars.size(); ++i) {
     const auto& [column, value] = assignment_.scalars[i];
-    sql.append((i > 0 ? ", " : "") + session.dialect().quote_identifier(layout_.schema.columns[column].name) + " = ").bind(value);
+    sql.append((i > 0 ? ", " : "") + session.dialect().quote_identifier(layout_.schema.columns[column].name) + " = ")
+        .bind(value);
   }
   sql.append(where_text(filter_));
   for (const Value& parameter : filter_.condition.parameters) sql.parameters.push_back(parameter);
@@ -138,23 +147,14 @@ Result<std::int64_t> Update::set_scalars(SqlSession& session) const {
 
 Result<void> Update::set_vectors(SqlSession& session, const std::vector<MatchedRow>& rows) const {
   for (const VectorTable& vectors : layout_.vectors) {
-    std::vector<std::vector<Value>> set, removed;
-    auto assign = [&](std::int64_t row_id, const Value& vector) {
-      if (vector.is_null()) removed.push_back({row_id});
-      else set.push_back({row_id, vector});
-    };
+    std::vector<VectorWrite> writes;
     for (const auto& [column, value] : assignment_.vectors)
       if (column == vectors.column)
-        for (const MatchedRow& row : rows) assign(row.row_id, value);
+        for (const MatchedRow& row : rows) writes.push_back({row.row_id, value});
     if (layout_.schema.embedding && layout_.schema.columns[vectors.column].name == layout_.schema.embedding->vector_column)
       for (const MatchedRow& row : rows)
-        if (row.text_changes) assign(row.row_id, row.text ? Value(embedded_.at(*row.text)) : Value());
-    if (!set.empty())
-      LOAM_TRY(session.execute_many("INSERT INTO " + vectors.sql + " (row_id, vector) VALUES (?, ?) " +
-                                        session.dialect().on_conflict({"row_id"}, {"vector"}),
-                                    set, context_));
-    if (!removed.empty())
-      LOAM_TRY(session.execute_many("DELETE FROM " + vectors.sql + " WHERE row_id = ?", removed, context_));
+        if (row.text_changes) writes.push_back({row.row_id, row.text ? Value(embedded_.at(*row.text)) : Value()});
+    LOAM_TRY(write_vectors(session, vectors, writes, false, context_));
   }
   return {};
 }
@@ -168,7 +168,8 @@ Result<void> Update::write(SqlSession& session, std::int64_t& updated, bool& emb
     updated = static_cast<std::int64_t>(rows.size());
     embeddings_missing = any_missing(rows);
     if (embeddings_missing && session_.transaction() == nullptr)
-      return Error(ErrorCode::conflict, "rows of table \"" + layout_.schema.name + "\" kept changing while their text was embedded");
+      return Error(ErrorCode::conflict,
+                   "rows of table \"" + layout_.schema.name + "\" kept changing while their text was embedded");
     LOAM_TRY(embed_missing(rows));
   }
   if (!assignment_.scalars.empty()) {
@@ -206,6 +207,27 @@ Result<std::int64_t> Update::run() {
 
 }  // namespace
 
+Result<void> write_vectors(SqlSession& session, const VectorTable& vectors, std::span<const VectorWrite> writes,
+                           bool all_new, const Context& context) {
+  constexpr std::size_t rows_max =
+      1'000;  // of one statement's parameters, so that they stay small beside the vectors themselves
+  std::string insert = "INSERT INTO " + vectors.sql + " (row_id, vector) VALUES (?, ?)";
+  if (!all_new) insert += ' ' + session.dialect().on_conflict({"row_id"}, {"vector"});
+  for (std::size_t first = 0; first < writes.size(); first += rows_max) {
+    std::vector<std::vector<Value>> set, removed;
+    for (const VectorWrite& write : writes.subspan(first, std::min(rows_max, writes.size() - first))) {
+      if (!write.vector.is_null())
+        set.push_back({write.row_id, write.vector});
+      else if (!all_new)
+        removed.push_back({write.row_id});
+    }
+    if (!set.empty()) LOAM_TRY(session.execute_many(insert, set, context));
+    if (!removed.empty())
+      LOAM_TRY(session.execute_many("DELETE FROM " + vectors.sql + " WHERE row_id = ?", removed, context));
+  }
+  return {};
+}
+
 Result<void> begin_write(SqlSession& session, const TableLayout& layout, const Context& context) {
   SqlText lock = session.dialect().lock_for_write(layout.id);
   if (!lock.sql.empty()) LOAM_TRY(session.query(lock.sql, lock.parameters, context));
@@ -228,7 +250,8 @@ Result<std::int64_t> erase_rows(const TableSession& session, const TableLayout& 
   LOAM_TRY(session.write(
       [&](SqlSession& write) -> Result<void> {
         LOAM_TRY(begin_write(write, layout, context));
-        LOAM_TRY(auto done, write.execute("DELETE FROM " + layout.sql + where_text(filter), filter.condition.parameters, context));
+        LOAM_TRY(auto done,
+                 write.execute("DELETE FROM " + layout.sql + where_text(filter), filter.condition.parameters, context));
         erased = done.rows_affected;
         return trim_change_log(write, layout, erased, options.change_log_entries, context);
       },

@@ -18,8 +18,8 @@ Result<void> put_stored(vector::FlatIndex& index, std::int64_t row_id, std::stri
         .hint("run a check of the store; update the row's source text to write its vector again");
   };
   if (bytes.size() != index.dimension() * sizeof(float))
-    return damaged("has " + std::to_string(bytes.size()) + " bytes; dimension " + std::to_string(index.dimension()) + " has " +
-                   std::to_string(index.dimension() * sizeof(float)));
+    return damaged("has " + std::to_string(bytes.size()) + " bytes; dimension " + std::to_string(index.dimension()) +
+                   " has " + std::to_string(index.dimension() * sizeof(float)));
   buffer.resize(index.dimension());  // the bytes of a row lie at any address
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
   auto put = index.put(row_id, buffer);
@@ -35,17 +35,23 @@ Result<void> fold(vector::FlatIndex& index, Cursor& cursor, const VectorTable& v
     LOAM_TRY(bool more, cursor.next());
     if (!more) return {};
     if (rows % rows_between_checks == 0) LOAM_TRY(context.check("load vectors"));
-    if (cursor.is_null(1)) index.erase(cursor.int64(0));
-    else LOAM_TRY(put_stored(index, cursor.int64(0), cursor.text(1), vectors, buffer));
+    if (cursor.is_null(1))
+      index.erase(cursor.int64(0));
+    else
+      LOAM_TRY(put_stored(index, cursor.int64(0), cursor.text(1), vectors, buffer));
   }
 }
 
 std::string changed_rows_sql(const VectorTable& vectors) {
-  return "SELECT changed.row_id, " + vectors.sql + ".vector FROM (SELECT DISTINCT row_id FROM loam_changes WHERE table_id = ? AND seq > ?)"
-         " AS changed LEFT JOIN " + vectors.sql + " ON " + vectors.sql + ".row_id = changed.row_id";
+  return "SELECT changed.row_id, " + vectors.sql +
+         ".vector FROM (SELECT DISTINCT row_id FROM loam_changes WHERE table_id = ? AND seq > ?)"
+         " AS changed LEFT JOIN " +
+         vectors.sql + " ON " + vectors.sql + ".row_id = changed.row_id";
 }
 
-std::string all_rows_sql(const VectorTable& vectors) { return "SELECT row_id, vector FROM " + vectors.sql + " ORDER BY row_id"; }
+std::string all_rows_sql(const VectorTable& vectors) {
+  return "SELECT row_id, vector FROM " + vectors.sql + " ORDER BY row_id";
+}
 
 bool nearer(const vector::Neighbour& a, const vector::Neighbour& b) {
   return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
@@ -64,10 +70,12 @@ vector::Distance distance_of(Metric metric) {
 }
 
 VectorCache::VectorCache(LayoutPtr layout, std::size_t column)
-    : layout_(std::move(layout)), vectors_(*layout_->vector_table(column)),
-      distance_(distance_of(layout_->schema.columns[column].metric)), index_(layout_->schema.columns[column].dimension, distance_) {}
+    : layout_(std::move(layout)),
+      vectors_(*layout_->vector_table(column)),
+      distance_(distance_of(layout_->schema.columns[column].metric)),
+      index_(layout_->schema.columns[column].dimension, distance_) {}
 
-Result<VectorCache::Pin> VectorCache::pin(const TableSession& session, const Context& context) {
+Result<VectorCache::Pin> VectorCache::pin(const TableSession& session, const Context& begin, const Context& context) {
   // The lock comes before the snapshot, so that the index can be behind it but never ahead. After two rounds in which others
   // wrote between the two locks, the search itself runs under the exclusive one: a steady stream of writes cannot starve it.
   constexpr int rounds_max = 3;
@@ -76,14 +84,14 @@ Result<VectorCache::Pin> VectorCache::pin(const TableSession& session, const Con
     pin.cache_ = this;
     {
       pin.shared_ = std::shared_lock(mutex_);
-      LOAM_TRY(pin.snapshot_, session.begin_snapshot(context));
+      LOAM_TRY(pin.snapshot_, session.begin_snapshot(begin));
       LOAM_TRY(ChangeLogState log, read_change_log(*pin.snapshot_, *layout_, context));
       if (log.last == applied_) return pin;
       pin.snapshot_.reset();
       pin.shared_ = {};
     }
     pin.exclusive_ = std::unique_lock(mutex_);
-    LOAM_TRY(pin.snapshot_, session.begin_snapshot(context));
+    LOAM_TRY(pin.snapshot_, session.begin_snapshot(begin));
     LOAM_TRY(ChangeLogState log, read_change_log(*pin.snapshot_, *layout_, context));
     LOAM_TRY(catch_up(*pin.snapshot_, log, context));
     if (round == rounds_max) return pin;
@@ -96,7 +104,8 @@ Result<void> VectorCache::catch_up(SqlSession& snapshot, const ChangeLogState& l
     LOAM_TRY(load_all(snapshot, context));
   } else {
     // When this fails half way, applied_ stays: the same rows are read again next time, and no search is answered before.
-    LOAM_TRY(auto cursor, snapshot.open_cursor(changed_rows_sql(vectors_), std::vector<Value>{layout_->id, applied_}, context));
+    LOAM_TRY(auto cursor,
+             snapshot.open_cursor(changed_rows_sql(vectors_), std::vector<Value>{layout_->id, applied_}, context));
     LOAM_TRY(fold(index_, *cursor, vectors_, context));
   }
   applied_ = log.last;
@@ -115,21 +124,30 @@ Result<void> VectorCache::load_all(SqlSession& snapshot, const Context& context)
 Result<bool> VectorCache::reaches(SqlSession& transaction, const Context& context) const {
   if (applied_ < 0) return false;
   if (applied_ == 0) return true;
-  LOAM_TRY(auto seen, transaction.query("SELECT 1 FROM loam_changes WHERE table_id = ? AND seq = ?", {layout_->id, applied_}, context));
+  LOAM_TRY(auto seen,
+           transaction.query("SELECT 1 FROM loam_changes WHERE table_id = ? AND seq = ?", {layout_->id, applied_}, context));
   return !seen.rows.empty();
+}
+
+void VectorCache::refresh(Database& db, const Context& context) {
+  // Best effort, and never for long: the transaction holds a connection, and may hold the last one. What the index lacks is
+  // read inside the transaction.
+  constexpr std::int64_t connection_timeout_ms = 100;
+  Context begin = Context(context).deadline_at(context.deadline_within_ms(connection_timeout_ms));
+  (void)pin(TableSession(db), begin, context);
 }
 
 Result<vector::FlatSearchResult> VectorCache::search_in(Transaction& transaction, Database& db, std::span<const float> query,
                                                         const vector::FlatSearchOptions& options, const Context& context) {
-  // Best effort: when no connection is to be had for it, the rows are read inside the transaction below.
-  (void)pin(TableSession(db), context);
+  refresh(db, context);
   std::shared_lock lock(mutex_);
   LOAM_TRY(ChangeLogState log, read_change_log(transaction, *layout_, context));
   LOAM_TRY(bool usable, reaches(transaction, context));
   vector::FlatIndex own(index_.dimension(), distance_);
   std::unordered_set<std::int64_t> changed;
   if (usable && applied_ >= log.floor && log.last > applied_) {
-    LOAM_TRY(auto cursor, transaction.open_cursor(changed_rows_sql(vectors_), std::vector<Value>{layout_->id, applied_}, context));
+    LOAM_TRY(auto cursor,
+             transaction.open_cursor(changed_rows_sql(vectors_), std::vector<Value>{layout_->id, applied_}, context));
     std::vector<float> buffer;
     for (;;) {
       LOAM_TRY(bool more, cursor->next());
@@ -180,8 +198,8 @@ Result<std::vector<std::string>> VectorCache::problems(const TableSession& sessi
     if (!put_stored(one, row_id, cursor->text(1), vectors_, buffer).ok()) continue;  // reported where the rows are checked
     const float* held = index_.find(row_id);
     if (held == nullptr || std::memcmp(held, one.find(row_id), index_.dimension() * sizeof(float)) != 0)
-      found.push_back(vectors_.name + ": the index in memory " + (held == nullptr ? "lacks" : "holds another vector for") + " row " +
-                      std::to_string(row_id));
+      found.push_back(vectors_.name + ": the index in memory " + (held == nullptr ? "lacks" : "holds another vector for") +
+                      " row " + std::to_string(row_id));
     one.erase(row_id);
   }
   if (index_.size() > rows)

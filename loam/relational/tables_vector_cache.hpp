@@ -2,10 +2,10 @@
 
 /// The in-memory index of one vector column, kept in step with the database by its change log.
 ///
-/// The index is a fold of the log: it holds exactly the vectors of the state after change number `applied_`. A search pins it:
-/// under the shared lock it opens a snapshot of the database, and reads the number of that snapshot's newest change. Equal
-/// numbers mean equal vectors; otherwise the changed rows are read again under the exclusive lock. So it does not matter who
-/// wrote, this thread, another process or one that was killed: there is one way for a change to get here.
+/// The index is a fold of the log: it holds exactly the vectors of the state after change number `applied_`. A search pins
+/// it: under the shared lock it opens a snapshot of the database, and reads the number of that snapshot's newest change.
+/// Equal numbers mean equal vectors; otherwise the changed rows are read again under the exclusive lock. So it does not
+/// matter who wrote, this thread, another process or one that was killed: there is one way for a change to get here.
 ///
 ///     pin() -> [shared: numbers equal] -> search, then rows of the same snapshot
 ///           -> [behind] -> catch_up() under the exclusive lock -> again; after the third time it searches under that lock
@@ -48,9 +48,9 @@ class VectorCache {
     std::shared_lock<std::shared_mutex> shared_;
     std::unique_lock<std::shared_mutex> exclusive_;
   };
-  /// A snapshot of now, with the index brought to it. failed_precondition when the table was dropped; data_corruption for a stored
-  /// vector that the index refuses, naming the row.
-  Result<Pin> pin(const TableSession& session, const Context& context);
+  /// A snapshot of now, with the index brought to it. failed_precondition when the table was dropped; data_corruption for a
+  /// stored vector that the index refuses, naming the row.
+  Result<Pin> pin(const TableSession& session, const Context& context) { return pin(session, context, context); }
 
   /// Nearest neighbours as the running transaction sees the rows, its own uncommitted changes included. They are searched
   /// beside the index and never put into it.
@@ -63,6 +63,10 @@ class VectorCache {
   std::size_t bytes() const;
 
  private:
+  /// `begin` holds for getting connections, `context` for the reading.
+  Result<Pin> pin(const TableSession& session, const Context& begin, const Context& context);
+  /// Keeps the shared index near the present for a transaction that searches beside it.
+  void refresh(Database& db, const Context& context);
   Result<void> catch_up(SqlSession& snapshot, const ChangeLogState& log, const Context& context);
   Result<void> load_all(SqlSession& snapshot, const Context& context);
   Result<bool> reaches(SqlSession& transaction, const Context& context) const;

@@ -10,14 +10,17 @@ namespace loam::test {
 using testing::HasSubstr;
 
 BagEmbedder::BagEmbedder(std::string model)
-    : identity_{.provider = "bag", .model = std::move(model), .dimension = dimension, .metric = "cosine", .normalized = false} {}
+    : identity_{
+          .provider = "bag", .model = std::move(model), .dimension = dimension, .metric = "cosine", .normalized = false} {}
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words(1);
   for (char c : text) {
     bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (letter) words.back() += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    else if (!words.back().empty()) words.emplace_back();
+    if (letter)
+      words.back() += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    else if (!words.back().empty())
+      words.emplace_back();
   }
   if (words.back().empty()) words.pop_back();
   return words;
@@ -145,12 +148,12 @@ namespace {
 // Tables: create, open, list, drop.
 
 TEST_P(TablesContract, ExampleOfTheHeaderRuns) {
-  TableSchema schema{.name = "notes",
-                     .columns = {{.name = "id", .type = ValueKind::int64, .nullable = false},
-                                 {.name = "body", .type = ValueKind::string}},
-                     .primary_key = {"id"},
-                     .text_columns = {"body"},
-                     .embedding = EmbeddingSpec{.source_columns = {"body"}}};
+  TableSchema schema{
+      .name = "notes",
+      .columns = {{.name = "id", .type = ValueKind::int64, .nullable = false}, {.name = "body", .type = ValueKind::string}},
+      .primary_key = {"id"},
+      .text_columns = {"body"},
+      .embedding = EmbeddingSpec{.source_columns = {"body"}}};
   auto notes = must(tables().create(schema, embedder_));
   must(notes->add({{{"id", 1}, {"body", "the cat sat"}}}));
   SearchResult hits = must(notes->search({.text = "cat", .limit = 5}));
@@ -207,8 +210,9 @@ TEST_P(TablesContract, T3_WithoutItsEmbedderATableReadsAndRefusesWhatNeedsOne) {
   EXPECT_EQ(must(table->update({{"size", 5}}, "id = 1")), 1);
   EXPECT_EQ(must(table->add({{{"id", 2}}})).inserted, 1) << "a row without source text has no vector";
   for (const auto& refused :
-       {outcome_of(table->search({.text = "apple"})), outcome_of(table->search({.text = "apple", .mode = SearchMode::vector})),
-        outcome_of(table->add({note(3, "pear")})), outcome_of(table->update({{"title", "pear"}}, "id = 1"))})
+       {outcome_of(table->search({.text = "apple"})),
+        outcome_of(table->search({.text = "apple", .mode = SearchMode::vector})), outcome_of(table->add({note(3, "pear")})),
+        outcome_of(table->update({{"title", "pear"}}, "id = 1"))})
     EXPECT_EQ(refused, "failed_precondition");
 }
 
@@ -219,7 +223,8 @@ TEST_P(TablesContract, CreateRefusesWhatItCannotKeep) {
   EXPECT_EQ(outcome_of(tables().create(plain, embedder_)), "invalid_argument") << "an embedder without an embedding";
   TableSchema other = notes_schema();
   other.embedding->embedder = {.provider = "bag", .model = "bag-9", .dimension = 8};
-  EXPECT_EQ(outcome_of(tables().create(other, embedder_)), "invalid_argument") << "an embedder that the schema does not name";
+  EXPECT_EQ(outcome_of(tables().create(other, embedder_)), "invalid_argument")
+      << "an embedder that the schema does not name";
   TableSchema narrow = notes_schema();
   narrow.columns.push_back({.name = "embedding", .type = ValueKind::vector, .dimension = 3});
   EXPECT_EQ(outcome_of(tables().create(narrow, embedder_)), "invalid_argument") << "a vector column of another dimension";
@@ -242,13 +247,15 @@ TEST_P(TablesContract, DroppedTableIsGoneAndItsNameStartsAfresh) {
   for (const std::string& refused :
        {outcome_of(old->scan()), outcome_of(old->count()), outcome_of(old->get({{1}})),
         outcome_of(old->search({.text = "apple"})), outcome_of(old->search({.text = "apple", .mode = SearchMode::text})),
-        outcome_of(old->add({note(3, "plum")})), outcome_of(old->update({{"size", 1}}, "TRUE")), outcome_of(old->erase("TRUE"))})
+        outcome_of(old->add({note(3, "plum")})), outcome_of(old->update({{"size", 1}}, "TRUE")),
+        outcome_of(old->erase("TRUE"))})
     EXPECT_EQ(refused, "failed_precondition");
   EXPECT_EQ(scan_ids(*fresh), "2");
 }
 
 TEST_P(TablesContract, HostileNamesAreOnlyNames) {
-  for (std::string name : {"a\"; DROP TABLE victim; --", "select", "Robert'); --", "with space", "\u00fc\u4e2d\U0001f642", "a.b", "%", "rank", "$1", "?"}) {
+  for (std::string name : {"a\"; DROP TABLE victim; --", "select", "Robert'); --", "with space", "\u00fc\u4e2d\U0001f642",
+                           "a.b", "%", "rank", "$1", "?"}) {
     TableSchema schema = notes_schema(name);
     schema.columns.push_back({.name = name + "x", .type = ValueKind::string});
     schema.columns.push_back({.name = "rowid", .type = ValueKind::string});
@@ -292,10 +299,18 @@ TableSchema all_kinds() {
 TEST_P(TablesContract, EveryKindComesBackWithNullsAndDefaults) {
   auto table = must(tables().create(all_kinds()));
   std::vector<std::string> all = {"id", "b", "i", "d", "n", "s", "y", "t", "j", "v"};
-  std::vector<Value> extremes = {INT64_MIN, false, INT64_MAX, -1.7976931348623157e308, Decimal{"-123456789012345678901234567890.0001"},
-                                 "\u00e9\U0001f642\n\t'\"\\", Bytes{std::string("\0'\"\\\xC3", 5)}, Timestamp{-62'167'219'200'000'000},
-                                 Json{R"([true, "\u00e9", 1.5, {}])"}, Vector{-3.4e38F, 1e-38F}};
-  Record full, nulls = {{"id", 2}}, left_out = {{"id", 3}}, empty = {{"id", 4}, {"s", ""}, {"y", Bytes{}}, {"v", Vector{0, 0}}};
+  std::vector<Value> extremes = {INT64_MIN,
+                                 false,
+                                 INT64_MAX,
+                                 -1.7976931348623157e308,
+                                 Decimal{"-123456789012345678901234567890.0001"},
+                                 "\u00e9\U0001f642\n\t'\"\\",
+                                 Bytes{std::string("\0'\"\\\xC3", 5)},
+                                 Timestamp{-62'167'219'200'000'000},
+                                 Json{R"([true, "\u00e9", 1.5, {}])"},
+                                 Vector{-3.4e38F, 1e-38F}};
+  Record full, nulls = {{"id", 2}}, left_out = {{"id", 3}},
+               empty = {{"id", 4}, {"s", ""}, {"y", Bytes{}}, {"v", Vector{0, 0}}};
   for (std::size_t i = 0; i < all.size(); ++i) full.emplace_back(all[i], extremes[i]);
   for (std::size_t i = 1; i < all.size(); ++i) nulls.emplace_back(all[i], Null{});
   must(table->add({full, nulls, left_out, empty}));
@@ -346,7 +361,8 @@ TEST_P(TablesContract, AllKeyKindsFindTheirRows) {
   std::vector<Record> rows;
   std::vector<std::vector<Value>> keys;
   for (int i = 0; i < 150; ++i) {
-    std::vector<Value> key = {i % 3, i % 2 == 0, "s" + std::to_string(i), Bytes{std::string(1, static_cast<char>(i))}, Timestamp{i}};
+    std::vector<Value> key = {i % 3, i % 2 == 0, "s" + std::to_string(i), Bytes{std::string(1, static_cast<char>(i))},
+                              Timestamp{i}};
     rows.push_back({{"id", key[0]}, {"b", key[1]}, {"s", key[2]}, {"y", key[3]}, {"t", key[4]}});
     keys.push_back(std::move(key));
   }

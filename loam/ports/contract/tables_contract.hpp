@@ -1,9 +1,10 @@
 #pragma once
 
-/// What every Tables adapter must do (guarantees T1 to T8 of ports/tables.hpp). An adapter's test links loam_tables_contract and
-/// says
+/// What every Tables adapter must do (guarantees T1 to T8 of ports/tables.hpp). An adapter's test links loam_tables_contract
+/// and says
 ///
-///   INSTANTIATE_TEST_SUITE_P(Sqlite, TablesContract, testing::Values(TablesContractCase{"Sqlite", [] { .. }}), tables_case_name);
+///   INSTANTIATE_TEST_SUITE_P(Sqlite, TablesContract, testing::Values(TablesContractCase{"Sqlite", [] { .. }}),
+///   tables_case_name);
 
 #include <atomic>
 #include <functional>
@@ -20,7 +21,8 @@
 namespace loam::test {
 
 /// Opens a table inside the running transaction.
-using OpenInTransaction = std::function<Result<std::unique_ptr<Table>>(std::string_view name, std::shared_ptr<Embedder> embedder)>;
+using OpenInTransaction =
+    std::function<Result<std::unique_ptr<Table>>(std::string_view name, std::shared_ptr<Embedder> embedder)>;
 
 /// An adapter's tables with all that they stand on.
 class TablesBackend {

@@ -1,5 +1,5 @@
-/// Random operations on a table and on a vector of rows, compared after each: the oracle shares no code with an adapter but the
-/// filter's reference evaluator.
+/// Random operations on a table and on a vector of rows, compared after each: the oracle shares no code with an adapter but
+/// the filter's reference evaluator.
 
 #include <gmock/gmock.h>
 
@@ -34,12 +34,19 @@ class Model {
   }
 
   static bool matches_filter(const ModelRow& row, const std::string& where) {
-    const FilterColumns columns = {{"id", ValueKind::int64, "id"}, {"title", ValueKind::string, "title"}, {"body", ValueKind::string, "body"},
-                                   {"section", ValueKind::string, "section"}, {"size", ValueKind::int64, "size"}};
+    const FilterColumns columns = {{"id", ValueKind::int64, "id"},
+                                   {"title", ValueKind::string, "title"},
+                                   {"body", ValueKind::string, "body"},
+                                   {"section", ValueKind::string, "section"},
+                                   {"size", ValueKind::int64, "size"}};
     Filter filter = must(bind_filter(must(Filter::parse(where)), columns));
     const Value id = row.id;
     return matches(filter, [&](std::string_view name) -> const Value& {
-      return name == "id" ? id : name == "title" ? row.title : name == "body" ? row.body : name == "section" ? row.section : row.size;
+      return name == "id"        ? id
+             : name == "title"   ? row.title
+             : name == "body"    ? row.body
+             : name == "section" ? row.section
+                                 : row.size;
     });
   }
 
@@ -81,7 +88,8 @@ class Model {
     std::vector<double> all;
     Vector wanted = embedder_.vector_of(query);
     for (const ModelRow& row : rows)
-      if (auto vector = vector_of(row); vector && matches_filter(row, where)) all.push_back(distance_between(Metric::cosine, wanted, *vector));
+      if (auto vector = vector_of(row); vector && matches_filter(row, where))
+        all.push_back(distance_between(Metric::cosine, wanted, *vector));
     std::sort(all.begin(), all.end());
     return all;
   }
@@ -114,7 +122,10 @@ class Dice {
     }
   }
   ModelRow row() {
-    return {.id = below(40), .title = maybe(words()), .body = maybe(words()), .section = maybe("s" + std::to_string(below(3))),
+    return {.id = below(40),
+            .title = maybe(words()),
+            .body = maybe(words()),
+            .section = maybe("s" + std::to_string(below(3))),
             .size = maybe(below(10))};
   }
 
@@ -137,8 +148,10 @@ void apply_add(Model& model, const std::vector<ModelRow>& batch, OnDuplicate rul
   EXPECT_EQ(outcome, "ok");
   for (const ModelRow& row : batch) {
     ModelRow* stored = model.find(row.id);
-    if (stored == nullptr) model.rows.push_back(row);
-    else if (rule == OnDuplicate::replace) *stored = row;
+    if (stored == nullptr)
+      model.rows.push_back(row);
+    else if (rule == OnDuplicate::replace)
+      *stored = row;
   }
 }
 
@@ -175,7 +188,8 @@ void apply_operation(Dice& dice, Model& model, Table& table) {
     default: {
       std::string where = dice.below(3) == 0 ? dice.where() : "id = " + std::to_string(dice.below(40));
       std::int64_t erased = must(table.erase(where));
-      EXPECT_EQ(erased, static_cast<std::int64_t>(std::erase_if(model.rows, [&](const ModelRow& row) { return Model::matches_filter(row, where); })));
+      EXPECT_EQ(erased, static_cast<std::int64_t>(std::erase_if(
+                            model.rows, [&](const ModelRow& row) { return Model::matches_filter(row, where); })));
     }
   }
 }
@@ -186,8 +200,11 @@ void compare_searches(Dice& dice, const Model& model, Table& table) {
   EXPECT_EQ(must(table.count(where)), static_cast<std::int64_t>(words_of(model.scan(where)).size()));
 
   for (bool all : {true, false}) {
-    SearchResult found = must(table.search({.text = query, .mode = SearchMode::text, .match = all ? TextMatch::all : TextMatch::any,
-                                            .where = where, .limit = 100}));
+    SearchResult found = must(table.search({.text = query,
+                                            .mode = SearchMode::text,
+                                            .match = all ? TextMatch::all : TextMatch::any,
+                                            .where = where,
+                                            .limit = 100}));
     std::set<std::int64_t> ids;
     for (std::size_t i = 0; i < found.hits.size(); ++i) ids.insert(found.rows.at(i, "id").as<std::int64_t>());
     std::string text;
@@ -199,7 +216,8 @@ void compare_searches(Dice& dice, const Model& model, Table& table) {
   std::vector<double> truth = model.distances(query, where);
   SearchResult near = must(table.search({.text = query, .mode = SearchMode::vector, .where = where, .limit = limit}));
   ASSERT_EQ(near.hits.size(), std::min(limit, truth.size())) << where;
-  for (std::size_t i = 0; i < near.hits.size(); ++i) EXPECT_NEAR(*near.hits[i].distance, truth[i], 1e-5) << query << " where " << where;
+  for (std::size_t i = 0; i < near.hits.size(); ++i)
+    EXPECT_NEAR(*near.hits[i].distance, truth[i], 1e-5) << query << " where " << where;
 
   SearchResult both = must(table.search({.text = query, .where = where, .limit = 100}));
   std::set<std::int64_t> seen;

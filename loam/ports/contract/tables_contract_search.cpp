@@ -18,7 +18,8 @@ using testing::HasSubstr;
 std::vector<Record> numbered(int count) {
   std::vector<Record> rows;
   for (int i = 1; i <= count; ++i)
-    rows.push_back(note(i, i % 2 == 0 ? "even apple" : "odd pear", "number " + std::to_string(i), i % 5 == 0 ? "five" : "rest", i));
+    rows.push_back(
+        note(i, i % 2 == 0 ? "even apple" : "odd pear", "number " + std::to_string(i), i % 5 == 0 ? "five" : "rest", i));
   return rows;
 }
 
@@ -50,7 +51,8 @@ TEST_P(TablesContract, ScanRefusesForeignCursorsAndLimits) {
   must(notes->add(numbered(3)));
   must(others->add(numbered(3)));
   std::string foreign = *must(others->scan({.limit = 1})).next_cursor;
-  for (std::string cursor : {foreign, std::string("x"), std::string("1--1"), std::string("1-999999999999999999999"), std::string("1-1 ")})
+  for (std::string cursor :
+       {foreign, std::string("x"), std::string("1--1"), std::string("1-999999999999999999999"), std::string("1-1 ")})
     EXPECT_EQ(outcome_of(notes->scan({.cursor = cursor})), "invalid_argument") << cursor;
   EXPECT_EQ(outcome_of(notes->scan({.limit = 0})), "invalid_argument");
   EXPECT_EQ(outcome_of(notes->scan({.limit = limits::page_count_max + 1})), "invalid_argument");
@@ -65,7 +67,8 @@ TEST_P(TablesContract, SelectGivesTheColumnsAskedForInTheirOrder) {
   EXPECT_EQ(page.rows.rows[0], (std::vector<Value>{4, embedder_->vector_of("a\nb"), 1}));
   SearchResult found = must(notes->search({.text = "a", .select = {"title"}}));
   EXPECT_EQ(found.rows.columns, std::vector<std::string>{"title"});
-  for (const auto& select : {std::vector<std::string>{"nope"}, std::vector<std::string>{"id", "id"}, std::vector<std::string>{"loam_row"}}) {
+  for (const auto& select :
+       {std::vector<std::string>{"nope"}, std::vector<std::string>{"id", "id"}, std::vector<std::string>{"loam_row"}}) {
     EXPECT_EQ(outcome_of(notes->scan({.select = select})), "invalid_argument");
     EXPECT_EQ(outcome_of(notes->get({{1}}, select)), "invalid_argument");
     EXPECT_EQ(outcome_of(notes->search({.text = "a", .select = select})), "invalid_argument");
@@ -114,10 +117,11 @@ TEST_P(TablesContract, T7_VectorSearchEqualsBruteForceForEveryMetric) {
   };
   for (Metric metric : {Metric::cosine, Metric::euclidean, Metric::inner_product, Metric::manhattan}) {
     std::string name = "points_" + std::string(to_string(metric));
-    auto table = must(tables().create({.name = name,
-                                       .columns = {{.name = "id", .type = ValueKind::int64},
-                                                   {.name = "v", .type = ValueKind::vector, .dimension = dimension, .metric = metric}},
-                                       .primary_key = {"id"}}));
+    auto table = must(
+        tables().create({.name = name,
+                         .columns = {{.name = "id", .type = ValueKind::int64},
+                                     {.name = "v", .type = ValueKind::vector, .dimension = dimension, .metric = metric}},
+                         .primary_key = {"id"}}));
     std::vector<Vector> vectors;
     std::vector<Record> records;
     for (std::size_t i = 0; i < rows; ++i) {
@@ -165,7 +169,9 @@ TEST_P(TablesContract, T4_FilterIsAppliedBeforeRankingWhenTheFarthestRowsPass) {
     for (std::size_t i = 0; i < all.hits.size(); ++i) EXPECT_EQ(all.rows.at(i, "section"), Value("far"));
     EXPECT_FALSE(all.explain.filter_sql.empty());
   }
-  EXPECT_EQ(must(notes->search({.text = "apple quince", .mode = SearchMode::text, .where = "section = 'far'", .limit = 50})).hits.size(), 12u);
+  EXPECT_EQ(must(notes->search({.text = "apple quince", .mode = SearchMode::text, .where = "section = 'far'", .limit = 50}))
+                .hits.size(),
+            12u);
   EXPECT_EQ(must(notes->search({.text = "apple", .where = "section = 'nowhere'"})).hits.size(), 0u);
 }
 
@@ -201,14 +207,16 @@ TEST_P(TablesContract, ZeroVectorsAndEmptyTextsAreAnsweredToo) {
   SearchResult found = must(notes->search({.text = "apple", .mode = SearchMode::vector}));
   EXPECT_EQ(ids_of(found), "2 1") << "row 3 has no source text, so no vector";
   EXPECT_NEAR(*found.hits[1].distance, 1, 1e-6);
-  EXPECT_EQ(ids_of(must(notes->search({.text = "!!!", .mode = SearchMode::vector}))), "1 2") << "the query is the zero vector: all are equally far";
+  EXPECT_EQ(ids_of(must(notes->search({.text = "!!!", .mode = SearchMode::vector}))), "1 2")
+      << "the query is the zero vector: all are equally far";
 }
 
 // Text search.
 
 TEST_P(TablesContract, TextSearchFindsWordsOfAllTextColumns) {
   auto notes = create_notes();
-  must(notes->add({note(1, "Red Apple", "sweet fruit"), note(2, "green apple", Null{}), note(3, Null{}, "APPLE"), note(4, "applesauce", "red")}));
+  must(notes->add({note(1, "Red Apple", "sweet fruit"), note(2, "green apple", Null{}), note(3, Null{}, "APPLE"),
+                   note(4, "applesauce", "red")}));
   EXPECT_EQ(text_ids(*notes, "apple"), "1 2 3");
   EXPECT_EQ(text_ids(*notes, "red"), "1 4");
   EXPECT_EQ(text_ids(*notes, "red apple"), "1");
@@ -228,15 +236,18 @@ TEST_P(TablesContract, AutomaticMatchFallsToAnyWordAndSaysSo) {
   EXPECT_EQ(ids_of(enough), "1");
   EXPECT_EQ(enough.explain.text_plan, "all words");
   EXPECT_EQ(must(notes->search({.text = "red apple", .mode = SearchMode::text, .match = TextMatch::all})).hits.size(), 1u);
-  EXPECT_EQ(must(notes->search({.text = "red apple", .mode = SearchMode::text, .match = TextMatch::any})).explain.text_plan, "any word");
+  EXPECT_EQ(must(notes->search({.text = "red apple", .mode = SearchMode::text, .match = TextMatch::any})).explain.text_plan,
+            "any word");
 }
 
 TEST_P(TablesContract, QuerySyntaxOfTheBackendIsPlainText) {
   auto notes = create_notes();
   must(notes->add({note(1, "near and not or"), note(2, "title body apple")}));
-  for (std::string query : {"\"", "'", "*", "apple*", "NEAR(apple title)", "title:apple", "apple AND", "NOT apple", "-apple", "(apple", "apple)", "a^2",
-                            "{title}: apple", "apple & pear", "apple | !pear", "<->", ":*", "\\", "%", "?", "; DROP TABLE notes", "\u00e9", "\xF0\x9F\x99\x82",
-                            "AND", "OR", "\t\n"}) {
+  for (std::string query :
+       {"\"",     "'",      "*",      "apple*", "NEAR(apple title)",  "title:apple",  "apple AND",        "NOT apple",
+        "-apple", "(apple", "apple)", "a^2",    "{title}: apple",     "apple & pear", "apple | !pear",    "<->",
+        ":*",     "\\",     "%",      "?",      "; DROP TABLE notes", "\u00e9",       "\xF0\x9F\x99\x82", "AND",
+        "OR",     "\t\n"}) {
     auto found = notes->search({.text = query, .mode = SearchMode::text, .match = TextMatch::any});
     EXPECT_TRUE(found.ok()) << query << ": " << error_text(found.error());
     EXPECT_TRUE(notes->search({.text = query}).ok()) << query;
@@ -258,7 +269,8 @@ TEST_P(TablesContract, T8_MoreAndRarerWordsScoreHigher) {
   rows.push_back(note(101, "quince", "pie"));
   for (int id = 102; id < 107; ++id) rows.push_back(note(id, "apricot", "pie"));
   must(notes->add(rows));
-  SearchResult found = must(notes->search({.text = "quince apricot", .mode = SearchMode::text, .match = TextMatch::any, .limit = 5}));
+  SearchResult found =
+      must(notes->search({.text = "quince apricot", .mode = SearchMode::text, .match = TextMatch::any, .limit = 5}));
   EXPECT_EQ(found.rows.at(0, "id"), Value(100));
   EXPECT_GT(found.hits[0].score, found.hits[1].score);
   if (notes->capabilities().text_score_is_bm25) {
@@ -295,21 +307,24 @@ TEST_P(TablesContract, HybridHoldsRowsOfBothListsAndExplainsItself) {
 TEST_P(TablesContract, RerankersDecideTheOrder) {
   auto notes = create_notes();
   must(notes->add(numbered(12)));
-  auto by_row = callback_reranker("by row", [](std::string_view query, std::vector<RankedCandidate>& candidates, const Context&) -> Result<void> {
-    EXPECT_EQ(query, "even apple");
-    for (RankedCandidate& one : candidates) one.score = static_cast<double>(one.row_id % 7);
-    return {};
-  });
+  auto by_row = callback_reranker(
+      "by row", [](std::string_view query, std::vector<RankedCandidate>& candidates, const Context&) -> Result<void> {
+        EXPECT_EQ(query, "even apple");
+        for (RankedCandidate& one : candidates) one.score = static_cast<double>(one.row_id % 7);
+        return {};
+      });
   SearchResult found = must(notes->search({.text = "even apple", .limit = 12, .threshold = 1, .reranker = by_row.get()}));
   EXPECT_EQ(found.explain.fusion, "by row");
-  for (std::size_t i = 0; i < found.hits.size(); ++i) EXPECT_EQ(found.hits[i].score, static_cast<double>(found.hits[i].row_id % 7));
+  for (std::size_t i = 0; i < found.hits.size(); ++i)
+    EXPECT_EQ(found.hits[i].score, static_cast<double>(found.hits[i].row_id % 7));
   EXPECT_EQ(found.hits.size(), 11u) << "the row with score 0 is under the threshold";
 
   auto weighted = must(weighted_fusion(0, 1));
   SearchResult text_first = must(notes->search({.text = "even apple", .limit = 6, .reranker = weighted.get()}));
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(text_first.rows.at(i, "title"), Value("even apple"));
 
-  auto failing = callback_reranker("failing", [](auto, auto&, const Context&) -> Result<void> { return internal_error("it broke"); });
+  auto failing =
+      callback_reranker("failing", [](auto, auto&, const Context&) -> Result<void> { return internal_error("it broke"); });
   EXPECT_EQ(outcome_of(notes->search({.text = "apple", .reranker = failing.get()})), "internal") << "no silent fallback";
   auto inventing = callback_reranker("inventing", [](auto, auto& candidates, const Context&) -> Result<void> {
     candidates.push_back({.row_id = 4711});

@@ -14,9 +14,9 @@ namespace {
 std::string everything_about(Table& table, const std::string& word) {
   SearchResult near = must(table.search({.text = word, .mode = SearchMode::vector, .limit = 100}));
   SearchResult both = must(table.search({.text = word, .limit = 100}));
-  return "rows " + scan_ids(table) + " | text " + text_ids(table, word) + " | vectors " + std::to_string(near.hits.size()) + " first " +
-         (near.hits.empty() ? "none" : near.rows.at(0, "id").to_display()) + " | hybrid " + std::to_string(both.hits.size()) + " first " +
-         (both.hits.empty() ? "none" : both.rows.at(0, "id").to_display());
+  return "rows " + scan_ids(table) + " | text " + text_ids(table, word) + " | vectors " + std::to_string(near.hits.size()) +
+         " first " + (near.hits.empty() ? "none" : near.rows.at(0, "id").to_display()) + " | hybrid " +
+         std::to_string(both.hits.size()) + " first " + (both.hits.empty() ? "none" : both.rows.at(0, "id").to_display());
 }
 
 TEST_P(TablesContract, T1_AnotherProcessFindsEachWriteAtItsNextSearch) {
@@ -67,7 +67,8 @@ TEST_P(TablesContract, T2_WritersOfTwoProcessesNeverStoreAKeyTwice) {
   std::atomic<std::int64_t> inserted = 0, replaced = 0, skipped = 0, refused = 0;
   auto work = [&](Table& table, OnDuplicate rule) {
     for (int i = 0; i < keys; ++i) {
-      auto added = table.add({note(i, "text " + std::to_string(i) + (rule == OnDuplicate::replace ? " replaced" : ""))}, rule);
+      auto added =
+          table.add({note(i, "text " + std::to_string(i) + (rule == OnDuplicate::replace ? " replaced" : ""))}, rule);
       if (!added.ok()) {
         EXPECT_EQ(added.error().code(), ErrorCode::already_exists) << added.error().to_string();
         ++refused;
@@ -122,7 +123,8 @@ TEST_P(TablesContract, TransactionSeesItsOwnRowsInEverySearchAndOthersDoNot) {
     LOAM_TRY(inside->erase("id = 1"));
     LOAM_TRY(inside->update({{"title", "kiwi"}}, "id = 2"));
     EXPECT_EQ(everything_about(*inside, "apple"), "rows 2 3 4 | text 4 | vectors 3 first 4 | hybrid 3 first 4");
-    EXPECT_EQ(ids_of(must(inside->search({.text = "kiwi", .mode = SearchMode::vector, .where = "id < 4", .limit = 1}))), "2");
+    EXPECT_EQ(ids_of(must(inside->search({.text = "kiwi", .mode = SearchMode::vector, .where = "id < 4", .limit = 1}))),
+              "2");
     EXPECT_EQ(everything_about(*notes, "apple"), before) << "not committed yet";
     return {};
   }));
@@ -181,7 +183,8 @@ TEST_P(TablesContract, SearchesDuringWritesSeeWholeStatesOnly) {
       ASSERT_EQ(found.hits.size(), static_cast<std::size_t>(rows));
       for (std::size_t i = 1; i < found.hits.size(); ++i) ASSERT_EQ(found.rows.at(i, "size"), found.rows.at(0, "size"));
       if (mode == SearchMode::vector) {
-        for (const SearchHit& hit : found.hits) ASSERT_EQ(hit.distance, found.hits[0].distance) << "vectors of two generations";
+        for (const SearchHit& hit : found.hits)
+          ASSERT_EQ(hit.distance, found.hits[0].distance) << "vectors of two generations";
       }
       ++searches;
     }
@@ -205,7 +208,8 @@ TEST_P(TablesContract, HandlesOfOneTableMayBeUsedAndDestroyedByManyThreads) {
         for (int i = 0; i < 5; ++i) {
           auto table = open_notes(*backend_);
           must(table->add({note(t * 100 + i, "thread" + std::to_string(t))}));
-          EXPECT_EQ(must(table->search({.text = "thread" + std::to_string(t), .mode = SearchMode::text})).hits.size(), static_cast<std::size_t>(i + 1));
+          EXPECT_EQ(must(table->search({.text = "thread" + std::to_string(t), .mode = SearchMode::text})).hits.size(),
+                    static_cast<std::size_t>(i + 1));
           must(table->search({.text = "thread", .mode = SearchMode::vector}));
         }
       });
@@ -221,9 +225,12 @@ TEST_P(TablesContract, OfTwoThatCreateOneNameOneWins) {
     for (TablesBackend* backend : {backend_.get(), other_process.get()})
       threads.emplace_back([&, backend] {
         auto created = backend->tables().create(notes_schema(), embedder_);
-        if (created.ok()) ++made;
-        else if (created.error().code() == ErrorCode::already_exists) ++taken;
-        else ADD_FAILURE() << created.error().to_string();
+        if (created.ok())
+          ++made;
+        else if (created.error().code() == ErrorCode::already_exists)
+          ++taken;
+        else
+          ADD_FAILURE() << created.error().to_string();
       });
   }
   EXPECT_EQ(made, 1);

@@ -45,10 +45,12 @@ TEST_P(TablesContract, T2_DuplicatesInsideOneBatchFollowTheSameRule) {
   EXPECT_THAT(error_text(refused.error()), HasSubstr("rows 0 and 1"));
   EXPECT_EQ(must(notes->count()), 0);
 
-  EXPECT_EQ(counts(must(notes->add({note(1, "first"), note(1, "second"), note(2, "x")}, OnDuplicate::skip))), "2 inserted 0 replaced 1 skipped");
+  EXPECT_EQ(counts(must(notes->add({note(1, "first"), note(1, "second"), note(2, "x")}, OnDuplicate::skip))),
+            "2 inserted 0 replaced 1 skipped");
   EXPECT_EQ(must(notes->get({{1}}, {"title"}))[0], std::vector<Value>{"first"});
-  EXPECT_EQ(counts(must(notes->add({note(1, "third"), note(1, "fourth"), note(3, "y"), note(3, "z")}, OnDuplicate::replace))),
-            "1 inserted 3 replaced 0 skipped");
+  EXPECT_EQ(
+      counts(must(notes->add({note(1, "third"), note(1, "fourth"), note(3, "y"), note(3, "z")}, OnDuplicate::replace))),
+      "1 inserted 3 replaced 0 skipped");
   EXPECT_EQ(must(notes->get({{1}}, {"title"}))[0], std::vector<Value>{"fourth"});
   EXPECT_EQ(must(notes->get({{3}}, {"title"}))[0], std::vector<Value>{"z"});
   EXPECT_EQ(embedding_of(*notes, 1), Value(embedder_->vector_of("fourth")));
@@ -63,7 +65,8 @@ TEST_P(TablesContract, ReplaceTakesEveryColumnAndKeepsTheRowId) {
   EXPECT_EQ(counts(must(notes->upsert({Record{{"id", 1}, {"title", "green pear"}}}))), "0 inserted 1 replaced 0 skipped");
   ScanPage page = must(notes->scan({.where = "id = 1"}));
   EXPECT_EQ(page.rows.row_ids[0], row_id);
-  EXPECT_EQ(page.rows.rows[0], (std::vector<Value>{1, "green pear", Null{}, Null{}, 0})) << "left-out columns take their default";
+  EXPECT_EQ(page.rows.rows[0], (std::vector<Value>{1, "green pear", Null{}, Null{}, 0}))
+      << "left-out columns take their default";
   EXPECT_EQ(text_ids(*notes, "apple"), "");
   EXPECT_EQ(text_ids(*notes, "sweet"), "");
   EXPECT_EQ(text_ids(*notes, "pear"), "1");
@@ -75,7 +78,8 @@ TEST_P(TablesContract, SkipLeavesTheStoredRowAndEmbedsNothingForIt) {
   auto notes = create_notes();
   must(notes->add({note(1, "red apple")}));
   std::int64_t before = embedder_->texts_embedded();
-  EXPECT_EQ(counts(must(notes->add({note(1, "green pear"), note(2, "leek")}, OnDuplicate::skip))), "1 inserted 0 replaced 1 skipped");
+  EXPECT_EQ(counts(must(notes->add({note(1, "green pear"), note(2, "leek")}, OnDuplicate::skip))),
+            "1 inserted 0 replaced 1 skipped");
   EXPECT_EQ(embedder_->texts_embedded() - before, 1) << "an import that is run again pays only for what is new";
   EXPECT_EQ(must(notes->get({{1}}, {"title"}))[0], std::vector<Value>{"red apple"});
   EXPECT_EQ(text_ids(*notes, "pear"), "");
@@ -98,7 +102,8 @@ TEST_P(TablesContract, T2_OnDuplicateColumnsDecideAndNullsDiffer) {
   auto notes = must(tables().create(schema, embedder_));
   must(notes->add({note(1, "a", "x", "s"), note(2, "a", "x", Null{}), note(3, "a", "x", Null{}), note(4, "a", "x", "t")}));
   EXPECT_EQ(outcome_of(notes->add({note(5, "a", "y", "s")})), "already_exists");
-  EXPECT_EQ(counts(must(notes->upsert({note(6, "a", "y", "s"), note(7, "a", "y", Null{})}))), "1 inserted 1 replaced 0 skipped");
+  EXPECT_EQ(counts(must(notes->upsert({note(6, "a", "y", "s"), note(7, "a", "y", Null{})}))),
+            "1 inserted 1 replaced 0 skipped");
   EXPECT_EQ(scan_ids(*notes), "6 2 3 4 7");
   EXPECT_EQ(outcome_of(notes->upsert({note(2, "b", "y", "s")})), "already_exists") << "the primary key holds as well";
   EXPECT_EQ(scan_ids(*notes), "6 2 3 4 7");
@@ -203,7 +208,8 @@ TEST_P(TablesContract, T3_UpdateOfSourceTextEmbedsEachDifferentTextOnce) {
 
   EXPECT_EQ(must(notes->update({{"title", Null{}}, {"body", Null{}}}, "id = 1")), 1);
   EXPECT_TRUE(embedding_of(*notes, 1).is_null());
-  EXPECT_EQ(ids_of(must(notes->search({.text = "plum", .mode = SearchMode::vector, .limit = 10}))).find('1'), std::string::npos);
+  EXPECT_EQ(ids_of(must(notes->search({.text = "plum", .mode = SearchMode::vector, .limit = 10}))).find('1'),
+            std::string::npos);
   EXPECT_EQ(must(notes->update({{"body", "back"}}, "id = 1")), 1);
   EXPECT_EQ(embedding_of(*notes, 1), Value(embedder_->vector_of("back")));
 }
@@ -232,9 +238,10 @@ TEST_P(TablesContract, T2_UpdateCannotMakeTwoRowsTheSame) {
 TEST_P(TablesContract, UpdateRefusesWhatAddRefuses) {
   auto notes = create_notes();
   must(notes->add({note(1, "a")}));
-  const Record refused[] = {{{"nope", 1}},          {{"id", Null{}}},           {{"size", "x"}},
-                            {{"title", "\xFF"}},    {{"embedding", Vector(8)}}, {{"size", 1}, {"size", 2}}};
-  for (const Record& values : refused) EXPECT_EQ(outcome_of(notes->update(values, "TRUE")), "invalid_argument") << values[0].first;
+  const Record refused[] = {{{"nope", 1}},       {{"id", Null{}}},           {{"size", "x"}},
+                            {{"title", "\xFF"}}, {{"embedding", Vector(8)}}, {{"size", 1}, {"size", 2}}};
+  for (const Record& values : refused)
+    EXPECT_EQ(outcome_of(notes->update(values, "TRUE")), "invalid_argument") << values[0].first;
   EXPECT_EQ(outcome_of(notes->update({{"size", 1}}, "nope = 1")), "invalid_argument");
   EXPECT_EQ(outcome_of(notes->update({{"size", 1}}, "id = ")), "invalid_argument");
   EXPECT_EQ(must(notes->update({{"size", 1}}, "id = 99")), 0);
@@ -258,13 +265,16 @@ TEST_P(TablesContract, ErasedRowsAreGoneEverywhere) {
 }
 
 TEST_P(TablesContract, OwnVectorColumnsAreStoredUpdatedAndSearched) {
-  TableSchema schema{.name = "points",
-                     .columns = {{.name = "id", .type = ValueKind::int64},
-                                 {.name = "v", .type = ValueKind::vector, .dimension = 2, .metric = Metric::euclidean},
-                                 {.name = "w", .type = ValueKind::vector, .nullable = false, .dimension = 1, .metric = Metric::manhattan}},
-                     .primary_key = {"id"}};
+  TableSchema schema{
+      .name = "points",
+      .columns = {{.name = "id", .type = ValueKind::int64},
+                  {.name = "v", .type = ValueKind::vector, .dimension = 2, .metric = Metric::euclidean},
+                  {.name = "w", .type = ValueKind::vector, .nullable = false, .dimension = 1, .metric = Metric::manhattan}},
+      .primary_key = {"id"}};
   auto points = must(tables().create(schema));
-  must(points->add({{{"id", 1}, {"v", Vector{0, 0}}, {"w", Vector{5}}}, {{"id", 2}, {"v", Vector{3, 4}}, {"w", Vector{1}}}, {{"id", 3}, {"w", Vector{0}}}}));
+  must(points->add({{{"id", 1}, {"v", Vector{0, 0}}, {"w", Vector{5}}},
+                    {{"id", 2}, {"v", Vector{3, 4}}, {"w", Vector{1}}},
+                    {{"id", 3}, {"w", Vector{0}}}}));
   EXPECT_EQ(outcome_of(points->add({{{"id", 4}}})), "invalid_argument") << "w is not nullable";
   auto near = [&](std::string column, Vector to) {
     return ids_of(must(points->search({.vector = std::move(to), .vector_column = std::move(column), .limit = 9})));
