@@ -15,12 +15,53 @@ constexpr auto abandon_patience_in_transaction = std::chrono::seconds(5);
 /// What a cursor keeps when its transaction goes on with something else.
 constexpr std::size_t kept_bytes_max = 256u << 20;
 
-std::size_t bytes_of(const PGresult* row) { return PQresultMemorySize(row); }
+/// Rows that wait in memory, many to a PGresult: libpq gives each row one of its own, of 2 KiB at least.
+class KeptRows {
+ public:
+  bool empty() const { return results_.empty(); }
+  void clear() { results_.clear(); }
+  /// False when the row does not fit in what may be kept.
+  bool add(const PGresult* row) {
+    int width = PQnfields(row);
+    for (int column = 0; column < width; ++column) bytes_ += 16 + static_cast<std::size_t>(PQgetlength(row, 0, column));
+    if (bytes_ > kept_bytes_max) return false;
+    if (results_.empty() || PQntuples(results_.back().get()) == rows_per_result)
+      results_.emplace_back(PQcopyResult(row, PG_COPYRES_ATTRS));
+    PGresult* kept = results_.back().get();
+    int at = PQntuples(kept);
+    bool copied = kept != nullptr;
+    for (int column = 0; column < width && copied; ++column) {
+      bool null = PQgetisnull(row, 0, column) != 0;
+      copied = PQsetvalue(kept, at, column, null ? nullptr : PQgetvalue(row, 0, column),
+                          null ? -1 : PQgetlength(row, 0, column)) != 0;
+    }
+    return copied;
+  }
+  /// Moves to the next row, which is at `row` of the returned result; null when none is left.
+  const PGresult* next(int& row) {
+    if (!current_ || ++position_ == PQntuples(current_.get())) {
+      current_.reset();
+      if (results_.empty()) return nullptr;
+      current_ = std::move(results_.front());
+      results_.pop_front();
+      position_ = 0;
+    }
+    row = position_;
+    return current_.get();
+  }
+
+ private:
+  static constexpr int rows_per_result = 1'000;
+  std::deque<ResultPointer> results_;
+  ResultPointer current_;
+  int position_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 class RowCursor final : public Cursor, private OpenStream {
  public:
   RowCursor(Session& session, SessionPool::Lease lease, const Context& context)
-      : session_(&session), lease_(std::move(lease)), context_(context) {}
+      : session_(&session), lease_(std::move(lease)), context_(context), transaction_over_(session.transaction_over()) {}
   ~RowCursor() override {
     if (streaming()) abandon(!session_->in_transaction());
     if (lease_.held() && session_->spoiled()) lease_.discard();
@@ -40,18 +81,14 @@ class RowCursor final : public Cursor, private OpenStream {
   }
 
   Result<bool> next() override {
+    row_ = nullptr;
+    if (*transaction_over_) return failed_precondition("the transaction of this cursor has ended");
     if (has_waiting_) {
       has_waiting_ = false;
-      row_ = shape_.get();
-      return true;
+      return show(shape_.get(), 0);
     }
-    if (!kept_.empty()) {
-      current_ = std::move(kept_.front());
-      kept_.pop_front();
-      row_ = current_.get();
-      return true;
-    }
-    row_ = nullptr;
+    int kept_row = 0;
+    if (const PGresult* kept = kept_.next(kept_row)) return show(kept, kept_row);
     if (failure_) return *failure_;
     if (!streaming()) return false;
     Result<ResultPointer> result = exchange_->next();
@@ -62,8 +99,7 @@ class RowCursor final : public Cursor, private OpenStream {
     }
     if (*result && PQntuples(result->get()) > 0) {
       current_ = std::move(result).value();
-      row_ = current_.get();
-      return true;
+      return show(current_.get(), 0);
     }
     LOAM_TRY(read_end());
     return false;
@@ -87,9 +123,14 @@ class RowCursor final : public Cursor, private OpenStream {
  private:
   bool streaming() const { return exchange_ != nullptr; }
   bool has(std::size_t column) const {
-    return row_ != nullptr && column < column_count() && PQgetisnull(row_, 0, static_cast<int>(column)) == 0;
+    return row_ != nullptr && column < column_count() && PQgetisnull(row_, row_number_, static_cast<int>(column)) == 0;
   }
-  Field field(std::size_t column) const { return field_at(row_, 0, static_cast<int>(column)); }
+  Field field(std::size_t column) const { return field_at(row_, row_number_, static_cast<int>(column)); }
+  bool show(const PGresult* result, int row) {
+    row_ = result;
+    row_number_ = row;
+    return true;
+  }
 
   /// After the last row: the rest of the conversation, which may still hold an error.
   Result<void> read_end() {
@@ -108,9 +149,7 @@ class RowCursor final : public Cursor, private OpenStream {
     lease_ = {};
   }
 
-  /// The transaction goes on with another statement: what is still to come is kept in memory.
-  void take_rest() override {
-    std::size_t bytes = 0;
+  void take_rest(Rest rest) override {
     while (streaming()) {
       Result<ResultPointer> result = exchange_->next();
       if (!result.ok()) {
@@ -118,11 +157,9 @@ class RowCursor final : public Cursor, private OpenStream {
         stop_streaming();
       } else if (!*result || PQntuples(result->get()) == 0) {
         (void)read_end();
-      } else if (failure_) {
-        continue;  // over the limit: read away
-      } else if ((bytes += bytes_of(result->get())) <= kept_bytes_max) {
-        kept_.push_back(std::move(result).value());
-      } else {
+      } else if (rest == Rest::drop || failure_) {
+        continue;
+      } else if (!kept_.add(result->get())) {
         kept_.clear();
         failure_ =
             Error(ErrorCode::resource_exhausted,
@@ -132,13 +169,7 @@ class RowCursor final : public Cursor, private OpenStream {
     }
   }
 
-  void cut() override {
-    abandon(true);
-    kept_.clear();
-    has_waiting_ = false;
-    row_ = nullptr;
-    failure_ = failed_precondition("the transaction of this cursor has ended");
-  }
+  void cut() override { abandon(true); }
 
   /// Reads away what is still coming when that is little; else has it cancelled. A cancel inside a transaction would abort
   /// it, so there patience is longer.
@@ -163,9 +194,11 @@ class RowCursor final : public Cursor, private OpenStream {
   std::unique_ptr<Exchange> exchange_;  ///< null when everything has been read
   ResultPointer shape_;                 ///< the first result: columns, and the first row if there is one
   bool has_waiting_ = false;            ///< the first row was not handed out yet
-  std::deque<ResultPointer> kept_;
+  std::shared_ptr<const bool> transaction_over_;
+  KeptRows kept_;
   ResultPointer current_;
-  const PGresult* row_ = nullptr;
+  const PGresult* row_ = nullptr;  ///< null before the first row and after the last
+  int row_number_ = 0;
   std::optional<Error> failure_;
   mutable std::vector<std::string> scratch_;
 };

@@ -63,6 +63,7 @@ Result<void> postgres::check_options(const PostgresOptions& options) {
   if (options.database.empty()) return invalid_argument("the database name is empty");
   if (std::find(std::begin(modes), std::end(modes), options.ssl_mode) == std::end(modes))
     return invalid_argument("the sslmode is none of disable, allow, prefer, require, verify-ca, verify-full");
+  if (options.schema == "$user") return invalid_argument("the schema \"$user\" means another one to each user");
   if (options.schema.size() > limits::identifier_bytes_max)
     return invalid_argument("the schema name is longer than 63 bytes, which PostgreSQL would cut");
   if (options.pool.connections_max == 0 || options.pool.connections_min > options.pool.connections_max)

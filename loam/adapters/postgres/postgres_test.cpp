@@ -371,17 +371,22 @@ TEST_F(Postgres, ATransactionGoesOnWhileItsCursorIsOpen) {
   run("CREATE TABLE t(i int)");
   auto transaction = db_->begin().value();
   auto cursor = transaction->open_cursor("SELECT generate_series(1, 50000)").value();
-  ASSERT_TRUE(cursor->next().value());
+  for (int i = 1; i <= 5; ++i) ASSERT_TRUE(cursor->next().value());
   ASSERT_TRUE(transaction->execute("INSERT INTO t VALUES (1)").ok());
   auto left = transaction->open_cursor("SELECT generate_series(1, 50000)").value();
   ASSERT_TRUE(left->next().value());
   left.reset();
-  std::int64_t count = 1;
-  while (cursor->next().value()) ++count;
+  std::int64_t count = 5;
+  while (cursor->next().value()) EXPECT_EQ(cursor->int64(0), ++count);
   EXPECT_EQ(count, 50'000);
+  auto kept = transaction->open_cursor("SELECT generate_series(1, 50000), NULL").value();
+  ASSERT_TRUE(transaction->execute("INSERT INTO t VALUES (2)").ok());
+  ASSERT_TRUE(kept->next().value());
+  EXPECT_TRUE(kept->is_null(1));
   auto cut = transaction->open_cursor("SELECT generate_series(1, 50000)").value();
   ASSERT_TRUE(transaction->rollback().ok());
   EXPECT_EQ(cut->next().error().code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(kept->next().error().code(), ErrorCode::failed_precondition);
   EXPECT_EQ(one("SELECT count(*) FROM t"), Value(0));
   EXPECT_EQ(db_->pool_stats().in_use, 0u);
 }

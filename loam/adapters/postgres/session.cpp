@@ -195,7 +195,7 @@ Commits Session::commits(const Call& call) const {
 
 /// Before anything else is sent: the cursor that is open reads its rows into memory.
 void Session::settle_stream() {
-  if (stream_ != nullptr) stream_->take_rest();
+  if (stream_ != nullptr) stream_->take_rest(OpenStream::Rest::keep);
 }
 
 /// The transaction to open, or the switch between reading and writing outside of one. The switch is a transaction of its
@@ -226,6 +226,7 @@ void Session::after(const Exchange& exchange) {
 void Session::end_transaction() {
   begin_sql_.clear();
   in_transaction_ = false;
+  *std::exchange(transaction_over_, std::make_shared<bool>(false)) = true;
 }
 
 Result<std::string> Session::command(std::string text, const Call& call, Commits commits) {

@@ -21,9 +21,10 @@ namespace loam::postgres {
 class OpenStream {
  public:
   virtual ~OpenStream() = default;
-  /// Something else is to be sent: the rest of the rows is read into memory.
-  virtual void take_rest() = 0;
-  /// The transaction is over: there are no more rows.
+  enum class Rest { keep, drop };
+  /// Something else is to be sent: the rest of the rows is read, into memory or away.
+  virtual void take_rest(Rest rest) = 0;
+  /// The transaction is to be rolled back: reading stops, by a cancel if need be.
   virtual void cut() = 0;
 };
 
@@ -74,9 +75,14 @@ class Session {
   Result<void> make_schema(const std::string& schema, const Context& context);
 
   /// The next statement opens a transaction first, in the same round trip.
-  void begin_later(std::string begin_sql) { begin_sql_ = std::move(begin_sql); }
+  void begin_later(std::string begin_sql) {
+    begin_sql_ = std::move(begin_sql);
+    transaction_over_ = std::make_shared<bool>(false);
+  }
   bool begin_pending() const { return !begin_sql_.empty(); }
   bool in_transaction() const { return in_transaction_; }
+  /// Becomes true when the transaction that is now open or pending ends; stays false outside of one.
+  std::shared_ptr<const bool> transaction_over() const { return transaction_over_; }
   /// The transaction is over, or never began.
   void end_transaction();
 
@@ -84,6 +90,9 @@ class Session {
   void set_stream(OpenStream* stream) { stream_ = stream; }
   void cut_stream() {
     if (stream_ != nullptr) stream_->cut();
+  }
+  void drop_stream() {
+    if (stream_ != nullptr) stream_->take_rest(OpenStream::Rest::drop);
   }
 
   /// To be called when an exchange has ended, or has given its first row.
@@ -134,6 +143,7 @@ class Session {
   OpenStream* stream_ = nullptr;
   std::string begin_sql_;
   bool in_transaction_ = false;
+  std::shared_ptr<bool> transaction_over_ = std::make_shared<bool>(false);
   std::optional<std::int64_t> held_lock_;  ///< by the session, until the transaction's own hold
   Access mode_ = Access::read_only;        ///< default_transaction_read_only of the session
   bool spoiled_ = false;

@@ -60,6 +60,7 @@ class PostgresTransaction final : public Transaction {
       give_back();
       return {};
     }
+    lease_->drop_stream();
     if (lease_->connection().in_failed_transaction()) {
       (void)rollback();
       return failed_precondition("the transaction was rolled back: a statement in it had failed")
