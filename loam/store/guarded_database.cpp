@@ -17,12 +17,15 @@ GuardedDatabase::Inside::Inside(const GuardedDatabase& database) : database_(&da
 
 GuardedDatabase::Inside::~Inside() { inside_of.erase(std::find(inside_of.begin(), inside_of.end(), database_)); }
 
+Result<void> GuardedDatabase::check_outside(std::string_view operation) const {
+  if (std::find(inside_of.begin(), inside_of.end(), this) == inside_of.end()) return {};
+  return failed_precondition(std::string(operation) + ", inside a function that transaction() runs, would wait for itself")
+      .hint("use the StoreTransaction that the function was given");
+}
+
 Result<void> GuardedDatabase::check_may_write() const {
   if (read_only_) return failed_precondition("the store was opened read-only").hint("open it without read_only to write");
-  if (std::find(inside_of.begin(), inside_of.end(), this) != inside_of.end())
-    return failed_precondition("a write through the store, inside a function that transaction() runs, would wait for itself")
-        .hint("write through the StoreTransaction that the function was given");
-  return {};
+  return check_outside("a write through the store");
 }
 
 Result<std::unique_ptr<Cursor>> GuardedDatabase::open_cursor(std::string_view sql, Parameters parameters,

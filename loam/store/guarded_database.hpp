@@ -27,7 +27,9 @@ class GuardedDatabase final : public Database {
     const GuardedDatabase* database_;
   };
 
-  /// failed_precondition when this thread is inside a transaction, or when the store is read-only.
+  /// failed_precondition when this thread is inside a transaction: `operation` would wait for itself.
+  Result<void> check_outside(std::string_view operation) const;
+  /// The same, and when the store is read-only.
   Result<void> check_may_write() const;
   Database& inner() const { return *inner_; }
 

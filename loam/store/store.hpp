@@ -80,6 +80,7 @@ struct RestoreOptions {
 
 struct CheckReport {
   std::vector<std::string> problems;  ///< empty: every row and every index was read and agrees
+  std::vector<std::string> skipped;   ///< what could not be looked at, and why; only in a read-only store
   std::int64_t rows_checked = 0;
   bool ok() const { return problems.empty(); }
 };

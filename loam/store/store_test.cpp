@@ -153,7 +153,7 @@ TEST_P(AnyStore, SavepointUndoesItsOwnPartOnly) {
 // Without the check each of these waits for its own thread until the deadline, 30 s by default.
 TEST_P(AnyStore, WritingPastTheTransactionIsRefusedAtOnce) {
   auto notes_table = make_notes(*store_);
-  ErrorCode kv_code{}, table_code{}, nested_code{}, sql_code{};
+  ErrorCode kv_code{}, table_code{}, nested_code{}, sql_code{}, check_code{}, compact_code{};
   std::string seen;
 
   auto done = store_->transaction([&](StoreTransaction& t) -> Result<void> {
@@ -161,12 +161,15 @@ TEST_P(AnyStore, WritingPastTheTransactionIsRefusedAtOnce) {
     table_code = add_note(*notes_table, 1, "x").error().code();
     nested_code = store_->transaction([](StoreTransaction&) -> Result<void> { return {}; }).error().code();
     sql_code = store_->database().execute("CREATE TABLE x(y INTEGER)").error().code();
+    check_code = store_->check().error().code();
+    compact_code = store_->compact().error().code();
     LOAM_TRY(auto kv, t.kv("n"));
     return kv->set("inside", "1");
   });
 
   EXPECT_TRUE(done.ok()) << done.error().to_string();
-  for (ErrorCode code : {kv_code, table_code, nested_code, sql_code}) EXPECT_EQ(code, ErrorCode::failed_precondition);
+  for (ErrorCode code : {kv_code, table_code, nested_code, sql_code, check_code, compact_code})
+    EXPECT_EQ(code, ErrorCode::failed_precondition);
   EXPECT_EQ(get(*store_, "inside"), "1");
   EXPECT_TRUE(set(*store_, "k", "v").ok());
 }
@@ -363,6 +366,7 @@ TEST(StoreOpen, ReadOnlyStoreReadsAndRefusesToWrite) {
   std::string path = root / "app.loam";
   {
     auto store = open_store(path);
+    make_notes(*store);
     ASSERT_TRUE(set(*store, "k", "v").ok());
   }
   fs::remove(path + "/LOCK");
@@ -374,6 +378,10 @@ TEST(StoreOpen, ReadOnlyStoreReadsAndRefusesToWrite) {
   EXPECT_EQ(store->transaction([](StoreTransaction&) -> Result<void> { return {}; }).error().code(),
             ErrorCode::failed_precondition);
   EXPECT_EQ(store->compact().error().code(), ErrorCode::failed_precondition);
+  auto report = store->check();
+  ASSERT_TRUE(report.ok()) << report.error().to_string();
+  EXPECT_TRUE(report->ok());
+  EXPECT_EQ(report->skipped.size(), 1u) << "what was not looked at is said";
   EXPECT_FALSE(fs::exists(path + "/LOCK")) << "no lock is taken";
 }
 
