@@ -25,7 +25,7 @@ class EmbedAhead final : public Embedder {
   std::string spec() const override { return inner_->spec(); }
   Result<std::vector<Vector>> embed(std::span<const std::string> texts, const Context& context = {}) override;
 
-  /// Errors as embed().
+  /// Embeds in requests of batch_size() texts, several at one time. Errors as embed().
   Result<std::shared_ptr<const Prepared>> prepare(std::vector<std::string> texts, const Context& context) const;
   /// What embed() answers from until the next call.
   void use(std::shared_ptr<const Prepared> prepared);

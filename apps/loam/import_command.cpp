@@ -151,6 +151,7 @@ Result<void> check_existing(const TableSchema& schema, const Wishes& wishes) {
 }
 
 struct Target {
+  bool existed = false;  ///< the table
   std::unique_ptr<Store> store;
   std::shared_ptr<EmbedAhead> embedder;
   std::unique_ptr<Table> table;
@@ -170,6 +171,7 @@ Result<std::shared_ptr<EmbedAhead>> open_embedder(Session& session, const std::s
 
 Result<Target> open_existing(Session& session, Target target, const TableSchema& schema, const Wishes& wishes) {
   LOAM_TRY(check_existing(schema, wishes));
+  target.existed = true;
   if (schema.embedding) {
     LOAM_TRY(target.embedder, open_embedder(session, wishes.embedder.value_or(schema.embedding->embedder_spec)));
   }
@@ -279,7 +281,8 @@ Result<void> run_import(Session& session) {
   bool skips = session.arguments().text("--on-error").value_or("stop") == "skip";
   ImportOptions options{.on_error = skips ? OnError::skip : OnError::stop,
                         .batch_rows = static_cast<std::size_t>(batch_rows),
-                        .ignored_fields = wishes.ignore};
+                        .ignored_fields = wishes.ignore,
+                        .look_for_stored_texts = target.existed};
   LOAM_TRY(options.on_duplicate, choose_on_duplicate(session.arguments(), target.table->schema()));
   Progress progress(session.progress("importing", "rows"));
   std::optional<std::int64_t> total = source->bytes_total();

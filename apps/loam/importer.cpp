@@ -126,17 +126,19 @@ class RowFitter {
   std::map<std::string, const ColumnSpec*, std::less<>> columns_;
 };
 
-/// What the table embeds of a row: its source columns joined by a newline, NULLs left out.
-std::string source_text(const Record& row, const EmbeddingSpec& embedding) {
-  std::string text;
-  bool first = true;
+const Value* value_of(const Record& row, std::string_view column) {
+  auto found = std::find_if(row.begin(), row.end(), [&](const auto& field) { return field.first == column; });
+  return found == row.end() ? nullptr : &found->second;
+}
+
+/// What the table embeds of a row: its source columns joined by a newline, NULLs left out. Nothing for a row without any.
+template <typename ValueOfColumn>
+std::optional<std::string> source_text(const EmbeddingSpec& embedding, ValueOfColumn value_of_column) {
+  std::optional<std::string> text;
   for (const std::string& column : embedding.source_columns) {
-    auto found = std::find_if(row.begin(), row.end(), [&](const auto& field) { return field.first == column; });
-    const std::string* part = found == row.end() ? nullptr : found->second.get_if<std::string>();
-    if (part == nullptr) continue;
-    if (!first) text += '\n';
-    text += *part;
-    first = false;
+    const Value* value = value_of_column(column);
+    const std::string* part = value == nullptr ? nullptr : value->get_if<std::string>();
+    if (part != nullptr) text = text ? *text + '\n' + *part : *part;
   }
   return text;
 }
@@ -156,10 +158,11 @@ std::size_t bytes_of(const Record& row) {
 /// The reading thread.
 class Reader {
  public:
-  Reader(RecordSource& source, std::vector<SourceRecord> first, const TableSchema& schema, EmbedAhead* embedder,
-         const ImportOptions& options, const Context& context, BatchQueue& queue)
+  Reader(RecordSource& source, std::vector<SourceRecord> first, Table& table, const TableSchema& schema,
+         EmbedAhead* embedder, const ImportOptions& options, const Context& context, BatchQueue& queue)
       : source_(source),
         first_(std::move(first)),
+        table_(table),
         schema_(schema),
         embedder_(embedder),
         options_(options),
@@ -218,9 +221,9 @@ class Reader {
 
   Batch embedded(Batch batch) {
     if (embedder_ == nullptr || batch.rows.empty()) return batch;
-    std::vector<std::string> texts;
-    for (const Record& row : batch.rows) texts.push_back(source_text(row, *schema_.embedding));
-    auto prepared = embedder_->prepare(std::move(texts), context_);
+    auto texts = texts_to_embed(batch.rows);
+    if (!texts.ok()) return failed(std::move(batch), std::move(texts).error());
+    auto prepared = embedder_->prepare(std::move(texts).value(), context_);
     // A text that the model refuses is found again by the table, row by row; all else ends the import.
     if (prepared.ok())
       batch.prepared = std::move(prepared).value();
@@ -229,9 +232,48 @@ class Reader {
     return batch;
   }
 
+  Result<std::vector<std::string>> texts_to_embed(const std::vector<Record>& rows) const {
+    std::vector<std::optional<std::string>> stored(rows.size());
+    if (options_.look_for_stored_texts && !schema_.key().empty()) {
+      LOAM_TRY(stored, stored_texts(rows));
+    }
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      auto text = source_text(*schema_.embedding, [&](const std::string& column) { return value_of(rows[i], column); });
+      if (text && text != stored[i]) texts.push_back(std::move(*text));
+    }
+    return texts;
+  }
+
+  /// The embedded texts of the stored rows with the keys of these ones.
+  Result<std::vector<std::optional<std::string>>> stored_texts(const std::vector<Record>& rows) const {
+    std::vector<std::vector<Value>> keys;
+    for (const Record& row : rows) {
+      std::vector<Value>& key = keys.emplace_back();
+      for (const std::string& column : schema_.key()) {
+        const Value* value = value_of(row, column);
+        key.push_back(value == nullptr ? Value() : *value);
+      }
+    }
+    const std::vector<std::string>& columns = schema_.embedding->source_columns;
+    LOAM_TRY(auto found, table_.get(keys, columns, context_));
+    std::vector<std::optional<std::string>> texts(rows.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (!found[i]) continue;
+      auto position = [&](const std::string& column) {
+        return std::find(columns.begin(), columns.end(), column) - columns.begin();
+      };
+      texts[i] = source_text(*schema_.embedding, [&](const std::string& column) {
+        return &(*found[i])[static_cast<std::size_t>(position(column))];
+      });
+    }
+    return texts;
+  }
+
   RecordSource& source_;
   std::vector<SourceRecord> first_;
   std::size_t next_first_ = 0;
+  Table& table_;
   const TableSchema& schema_;
   EmbedAhead* embedder_;
   const ImportOptions& options_;
@@ -313,7 +355,7 @@ Result<void> import_records(RecordSource& source, std::vector<SourceRecord> firs
                             const ImportOptions& options, ImportReport& report, const Context& context) {
   BatchQueue queue;
   TableSchema schema = table.schema();
-  Reader reader(source, std::move(first), schema, schema.embedding ? embedder : nullptr, options, context, queue);
+  Reader reader(source, std::move(first), table, schema, schema.embedding ? embedder : nullptr, options, context, queue);
   std::thread reading([&] { reader.run(); });
   Writer writer(table, embedder, options, report, context);
   Result<void> result;

@@ -22,6 +22,8 @@ struct ImportOptions {
   OnError on_error = OnError::stop;
   std::size_t batch_rows = 2'000;
   std::vector<std::string> ignored_fields = {};
+  /// The table had rows before: those whose embedded text stays the same are not embedded again.
+  bool look_for_stored_texts = false;
   /// Called by the writing thread after each batch.
   std::function<void(const struct ImportReport&)> on_batch = {};
 };
