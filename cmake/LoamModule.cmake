@@ -4,6 +4,9 @@
 set_property(GLOBAL PROPERTY LOAM_MODULES "")
 set_property(GLOBAL PROPERTY LOAM_VENDORS "")
 
+# What the sanitizers are run over: the test programs with the label quick, and no more than they need.
+add_custom_target(loam_unit_tests)
+
 add_library(loam_build_flags INTERFACE)
 target_compile_options(loam_build_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
@@ -75,6 +78,9 @@ function(loam_test)
     set(T_TIMEOUT 300)
   endif()
   add_test(NAME ${T_NAME} COMMAND ${target})
+  if("quick" IN_LIST T_LABELS)
+    add_dependencies(loam_unit_tests ${target})
+  endif()
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} ENVIRONMENT "${T_ENVIRONMENT}")
   if(T_SERIAL)
     set_tests_properties(${T_NAME} PROPERTIES RUN_SERIAL ON)

@@ -30,6 +30,7 @@ BANNED = [
     (re.compile(r"using namespace (?!std::(chrono_literals|string_literals|string_view_literals)|hwy)"), "name what you use"),
     (re.compile(r"std::(cout|cerr)\b"), "the library never prints"),
 ]
+VISIBLE = 'namespace [[gnu::visibility("default")]] loam {'
 PROGRAMS = ("apps/", "bench/", "examples/", "tests/")
 LINE_MAX = 125
 
@@ -80,6 +81,8 @@ def check_file(path, public):
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".hpp") and "#pragma once" not in text:
         yield f"{path}: no #pragma once"
+    if path in public and "namespace loam" in text and VISIBLE not in text:
+        yield f"{path}: a public header opens its namespace with '{VISIBLE}', or the shared library hides it"
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > LINE_MAX:
             yield f"{path}:{number}: {len(line)} columns, the limit is {LINE_MAX}"
