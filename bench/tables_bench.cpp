@@ -30,7 +30,6 @@
 
 namespace {
 
-
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t row_count = 60'000;

@@ -71,7 +71,8 @@ Result<void> inspect(loam::Database& db) {
   // [inspect]
   LOAM_TRY(auto city, db.describe("city"));
   for (const loam::ColumnInfo& column : city.columns)
-    std::printf("%s %s%s\n", column.name.c_str(), column.native_type.c_str(), column.primary_key_position > 0 ? " (key)" : "");
+    std::printf("%s %s%s\n", column.name.c_str(), column.native_type.c_str(),
+                column.primary_key_position > 0 ? " (key)" : "");
   std::printf("%s\n", to_json(db.health()).c_str());
   // [/inspect]
   return {};

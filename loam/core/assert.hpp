@@ -5,7 +5,7 @@
 
 #include <source_location>
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 using AssertHandler = void (*)(const char* expression, const char* message, std::source_location where);
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Typed configuration out of several layers: JSON, the environment, a URL, the program itself. A later layer wins over an earlier one;
-/// every error names the field and where its value came from.
+/// Typed configuration out of several layers: JSON, the environment, a URL, the program itself. A later layer wins over an
+/// earlier one; every error names the field and where its value came from.
 ///
 ///   Config config;
 ///   LOAM_TRY(config.add_json(text, "loam.json"));          // {"store": "app.loam", "pool": {"connections_max": 8}}
@@ -23,7 +23,7 @@
 #include "loam/core/secret.hpp"
 #include "loam/core/url.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// needs external synchronization
 class Config {
@@ -32,14 +32,15 @@ class Config {
 
   /// Nested objects become dotted fields; arrays are refused. `origin` names the layer in errors.
   Result<void> add_json(std::string_view text, std::string origin);
-  /// Field `pool.connections_max` is LOAM_POOL_CONNECTIONS_MAX; the field `store` is LOAM_STORE, or DATABASE_URL when that is unset.
-  /// An empty variable counts as unset.
+  /// Field `pool.connections_max` is LOAM_POOL_CONNECTIONS_MAX; the field `store` is LOAM_STORE, or DATABASE_URL when that
+  /// is unset. An empty variable counts as unset.
   void add_environment(Environment environment = {});
   /// Each query parameter is a field.
   Result<void> add_url(const Url& url);
   void set(std::string field, std::string value, std::string origin);
 
-  // Absent fields are nullopt. invalid_argument names the field, the origin and what is allowed; never the value of a secret.
+  // Absent fields are nullopt. invalid_argument names the field, the origin and what is allowed; never the value of a
+  // secret.
   Result<std::optional<std::string>> text(std::string_view field);
   Result<std::optional<std::int64_t>> integer(std::string_view field, std::int64_t least, std::int64_t most);
   Result<std::optional<double>> number(std::string_view field, double least, double most);

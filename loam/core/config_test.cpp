@@ -16,7 +16,8 @@ Config::Environment environment(std::map<std::string, std::string> variables) {
 
 TEST(Config, LaterLayersWin) {
   Config config;
-  ASSERT_TRUE(config.add_json(R"({"store": "a.loam", "pool": {"connections_max": 8, "pre_ping": false}})", "loam.json").ok());
+  ASSERT_TRUE(
+      config.add_json(R"({"store": "a.loam", "pool": {"connections_max": 8, "pre_ping": false}})", "loam.json").ok());
   config.add_environment(environment({{"LOAM_POOL_CONNECTIONS_MAX", "9"}}));
   config.set("store", "c.loam", "--store");
 
@@ -41,8 +42,9 @@ TEST(Config, AnErrorNamesFieldOriginAndRange) {
   auto result = config.integer("pool.connections_max", 1, 100);
 
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().message(),
-            "the setting pool.connections_max (from environment LOAM_POOL_CONNECTIONS_MAX) is not a whole number from 1 to 100");
+  EXPECT_EQ(
+      result.error().message(),
+      "the setting pool.connections_max (from environment LOAM_POOL_CONNECTIONS_MAX) is not a whole number from 1 to 100");
 }
 
 TEST(Config, EveryTypeRefusesWhatIsNotOfIt) {

@@ -14,7 +14,7 @@
 
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// A switch that is thrown once. Copies share it. *thread-safe*
 class Cancellation {

@@ -17,8 +17,13 @@ struct Error::State {
 
   State(ErrorCode c, std::string m, std::source_location w) : code(c), message(std::move(m)), where(w) {}
   State(const State& other)
-      : code(other.code), outcome(other.outcome), message(other.message), hint(other.hint), frames(other.frames),
-        native(other.native ? std::make_unique<NativeError>(*other.native) : nullptr), where(other.where) {}
+      : code(other.code),
+        outcome(other.outcome),
+        message(other.message),
+        hint(other.hint),
+        frames(other.frames),
+        native(other.native ? std::make_unique<NativeError>(*other.native) : nullptr),
+        where(other.where) {}
 };
 
 std::string_view to_string(ErrorCode code) noexcept {
@@ -41,9 +46,7 @@ std::string_view to_string(ErrorCode code) noexcept {
   return "internal";
 }
 
-std::string_view to_string(Outcome outcome) noexcept {
-  return outcome == Outcome::unknown ? "unknown" : "not_applied";
-}
+std::string_view to_string(Outcome outcome) noexcept { return outcome == Outcome::unknown ? "unknown" : "not_applied"; }
 
 Error::Error(ErrorCode code, std::string message, std::source_location where)
     : state_(std::make_unique<State>(code, std::move(message), where)) {}

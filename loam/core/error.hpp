@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Chosen by what the caller does next.
 enum class ErrorCode : std::uint8_t {

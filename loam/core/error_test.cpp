@@ -30,7 +30,8 @@ TEST(Error, FramesRenderOutermostFirst) {
 
 TEST(Error, EveryCodeHasItsOwnWord) {
   std::set<std::string_view> words;
-  for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code) words.insert(to_string(static_cast<ErrorCode>(code)));
+  for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code)
+    words.insert(to_string(static_cast<ErrorCode>(code)));
 
   EXPECT_EQ(words.size(), 14u);
 }

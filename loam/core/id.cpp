@@ -51,9 +51,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-bool is_dash_position(std::size_t position) {
-  return position == 8 || position == 13 || position == 18 || position == 23;
-}
+bool is_dash_position(std::size_t position) { return position == 8 || position == 13 || position == 18 || position == 23; }
 
 }  // namespace
 
@@ -70,7 +68,9 @@ std::string to_string(const Uuid& id) {
 }
 
 Result<Uuid> parse_uuid(std::string_view text) {
-  auto refuse = [&] { return invalid_argument("\"" + std::string(text.substr(0, 64)) + "\" is not a UUID of 36 characters"); };
+  auto refuse = [&] {
+    return invalid_argument("\"" + std::string(text.substr(0, 64)) + "\" is not a UUID of 36 characters");
+  };
   if (text.size() != 36) return refuse();
   Uuid id;
   std::size_t nibble = 0;

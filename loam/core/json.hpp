@@ -8,10 +8,10 @@
 
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
-/// ok for one well-formed document of valid UTF-8 within the depth and size caps. invalid_argument with line:column otherwise.
-/// O(n), builds no tree.
+/// ok for one well-formed document of valid UTF-8 within the depth and size caps. invalid_argument with line:column
+/// otherwise. O(n), builds no tree.
 Result<void> check_json(std::string_view text);
 
 /// The text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.

@@ -7,10 +7,13 @@
 namespace loam {
 namespace {
 
-std::string nested(int depth) { return std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']'); }
+std::string nested(int depth) {
+  return std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']');
+}
 
 TEST(Json, WellFormedDocumentsPass) {
-  for (const char* text : {"null", "[]", "{\"a\":[1,2.5,\"x\",true,null]}", " 1 ", "\"\\u00e9\""}) EXPECT_TRUE(check_json(text).ok()) << text;
+  for (const char* text : {"null", "[]", "{\"a\":[1,2.5,\"x\",true,null]}", " 1 ", "\"\\u00e9\""})
+    EXPECT_TRUE(check_json(text).ok()) << text;
 }
 
 TEST(Json, MalformedOnesAreRefusedWithTheirPosition) {

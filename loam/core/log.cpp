@@ -74,7 +74,8 @@ Result<void> configure_logging(const LogOptions& options) {
     if (options.path.empty()) {
       target = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     } else {
-      target = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.path, options.file_bytes_max, options.files_max);
+      target =
+          std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.path, options.file_bytes_max, options.files_max);
     }
   } catch (const std::exception& failure) {
     return Error(ErrorCode::unavailable, "cannot open the log file " + options.path).native({"spdlog", "", failure.what()});
@@ -99,7 +100,8 @@ void log(LogLevel level, std::string_view message, LogFields fields) {
     sink = current_sink();
   }
   if (!sink) return;
-  sink->logger->info(sink->format == LogFormat::json ? json_line(level, message, fields) : text_line(level, message, fields));
+  sink->logger->info(sink->format == LogFormat::json ? json_line(level, message, fields)
+                                                     : text_line(level, message, fields));
 }
 
 }  // namespace loam

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What the library has to say while it runs. Silent until the application asks; then to stderr or a rotating file, as text or as
-/// one JSON object a line.
+/// What the library has to say while it runs. Silent until the application asks; then to stderr or a rotating file, as text
+/// or as one JSON object a line.
 ///
 ///   LOAM_TRY(configure_logging({.level = LogLevel::info, .format = LogFormat::json}));
 ///   log(LogLevel::info, "store opened", {{"path", "app.loam"}, {"recovered", "true"}});
@@ -15,7 +15,7 @@
 
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error, off };
 enum class LogFormat : std::uint8_t {
@@ -30,8 +30,8 @@ Result<LogLevel> parse_log_level(std::string_view name);
 struct LogOptions {
   LogLevel level = LogLevel::warning;
   LogFormat format = LogFormat::text;
-  std::string path = {};                    ///< empty: stderr
-  std::size_t file_bytes_max = 16u << 20;   ///< the file is rotated beyond it
+  std::string path = {};                   ///< empty: stderr
+  std::size_t file_bytes_max = 16u << 20;  ///< the file is rotated beyond it
   std::size_t files_max = 4;
 };
 

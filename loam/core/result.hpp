@@ -17,7 +17,7 @@
 #include "loam/core/assert.hpp"
 #include "loam/core/error.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 template <typename T>
 class [[nodiscard]] Result {
@@ -27,7 +27,7 @@ class [[nodiscard]] Result {
   using value_type = T;
 
   template <typename U = T>
-    requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+    requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
              !std::is_same_v<std::remove_cvref_t<U>, Error>)
   Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
@@ -99,14 +99,14 @@ class [[nodiscard]] Result<void> {
 /// LOAM_TRY(expr) returns expr's error from the calling function; LOAM_TRY(declaration, expr) else binds its value.
 #define LOAM_TRY(...) LOAM_TRY_PICK(__VA_ARGS__, LOAM_TRY_BIND, LOAM_TRY_ONLY, )(__VA_ARGS__)
 #define LOAM_TRY_PICK(a, b, macro, ...) macro
-#define LOAM_TRY_ONLY(expression)                                                        \
-  do {                                                                                   \
-    auto LOAM_TRY_NAME = (expression);                                                   \
-    if (!LOAM_TRY_NAME.ok()) return std::move(LOAM_TRY_NAME).error();                    \
+#define LOAM_TRY_ONLY(expression)                                     \
+  do {                                                                \
+    auto LOAM_TRY_NAME = (expression);                                \
+    if (!LOAM_TRY_NAME.ok()) return std::move(LOAM_TRY_NAME).error(); \
   } while (false)
-#define LOAM_TRY_BIND(declaration, expression)                                           \
-  auto LOAM_TRY_NAME = (expression);                                                     \
-  if (!LOAM_TRY_NAME.ok()) return std::move(LOAM_TRY_NAME).error();                      \
+#define LOAM_TRY_BIND(declaration, expression)                      \
+  auto LOAM_TRY_NAME = (expression);                                \
+  if (!LOAM_TRY_NAME.ok()) return std::move(LOAM_TRY_NAME).error(); \
   declaration = std::move(LOAM_TRY_NAME).value()
 #define LOAM_TRY_NAME LOAM_TRY_JOIN(loam_try_, __LINE__)
 #define LOAM_TRY_JOIN(a, b) LOAM_TRY_JOIN_(a, b)

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// *const methods are thread-safe*
 class Secret {

@@ -10,7 +10,7 @@
 
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Bytes in, digest out. *needs external synchronization*
 class Sha256 {

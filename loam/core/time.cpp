@@ -96,7 +96,8 @@ std::string to_string(Timestamp time) {
 
 Result<Timestamp> parse_timestamp(std::string_view text) {
   auto refuse = [&] {
-    return invalid_argument("\"" + std::string(text.substr(0, 64)) + "\" is not an RFC 3339 time such as 2026-11-21T06:45:00Z");
+    return invalid_argument("\"" + std::string(text.substr(0, 64)) +
+                            "\" is not an RFC 3339 time such as 2026-11-21T06:45:00Z");
   };
   Digits in{text};
   int year = in.take(4);

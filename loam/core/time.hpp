@@ -9,7 +9,7 @@
 
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 struct Timestamp {

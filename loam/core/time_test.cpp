@@ -27,8 +27,9 @@ TEST(Time, RoundTripsAcrossTheCalendar) {
 }
 
 TEST(Time, RefusesWhatIsNotATime) {
-  for (const char* text : {"", "yesterday", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00",
-                           "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+24:00"})
+  for (const char* text :
+       {"", "yesterday", "2026-13-01", "2026-02-30", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z",
+        "2026-01-01T00:00:00Zx", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+24:00"})
     EXPECT_EQ(parse_timestamp(text).error().code(), ErrorCode::invalid_argument) << text;
 }
 

@@ -11,16 +11,16 @@
 #include "loam/core/result.hpp"
 #include "loam/core/secret.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// scheme://user:password@host:port/path?key=value#fragment, percent-decoded. `scheme:path` without `//` has no host.
 struct Url {
-  std::string scheme;                  ///< lower case
+  std::string scheme;  ///< lower case
   std::string user;
   Secret password;
-  std::string host;                    ///< without the brackets of an IPv6 address
-  std::optional<int> port;             ///< 1 to 65535
-  std::string path;                    ///< with its leading slash when there is a host
+  std::string host;                                        ///< without the brackets of an IPv6 address
+  std::optional<int> port;                                 ///< 1 to 65535
+  std::string path;                                        ///< with its leading slash when there is a host
   std::vector<std::pair<std::string, std::string>> query;  ///< in order; a repeated key is refused
   std::string fragment;
 
@@ -28,7 +28,8 @@ struct Url {
   const std::string* parameter(std::string_view key) const;
 };
 
-/// invalid_argument naming the part ("port", "query parameter 2", ..), never echoing the user or the password. At most 4096 bytes.
+/// invalid_argument naming the part ("port", "query parameter 2", ..), never echoing the user or the password. At most 4096
+/// bytes.
 Result<Url> parse_url(std::string_view text);
 
 /// For people and logs: the password as ***, no query values.

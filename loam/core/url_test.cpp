@@ -38,9 +38,17 @@ TEST(Url, ErrorsNameThePart) {
     const char* text;
     const char* part;
   };
-  for (auto [text, part] : {Case{"no-scheme", "scheme"}, {"1x:y", "scheme"}, {"a://h:99999/", "port"}, {"a://h:x/", "port"},
-                            {"a://h/%zz", "path"}, {"a://h/%00", "path"}, {"a://u:%1@h/", "password"}, {"a://[::1/", "host"},
-                            {"a://h/?x", "query parameter 1"}, {"a://h/?x=1&x=2", "query parameter 2"}, {"a://h/%4", "path"}}) {
+  for (auto [text, part] : {Case{"no-scheme", "scheme"},
+                            {"1x:y", "scheme"},
+                            {"a://h:99999/", "port"},
+                            {"a://h:x/", "port"},
+                            {"a://h/%zz", "path"},
+                            {"a://h/%00", "path"},
+                            {"a://u:%1@h/", "password"},
+                            {"a://[::1/", "host"},
+                            {"a://h/?x", "query parameter 1"},
+                            {"a://h/?x=1&x=2", "query parameter 2"},
+                            {"a://h/%4", "path"}}) {
     auto result = parse_url(text);
     ASSERT_FALSE(result.ok()) << text;
     EXPECT_EQ(result.error().code(), ErrorCode::invalid_argument);
@@ -50,8 +58,8 @@ TEST(Url, ErrorsNameThePart) {
 
 TEST(Url, NoTextForPeopleHoldsThePassword) {
   const std::string canary = "CANARY-71c0";
-  for (std::string text : {"a://u:" + canary + "@h:1/p?x=1", "a://u:" + canary + "@h:bad/p", "a://u:" + canary + "@x@h:bad/p",
-                           "a://u:" + canary + "%@h/p"}) {
+  for (std::string text : {"a://u:" + canary + "@h:1/p?x=1", "a://u:" + canary + "@h:bad/p",
+                           "a://u:" + canary + "@x@h:bad/p", "a://u:" + canary + "%@h/p"}) {
     auto url = parse_url(text);
     std::string shown = (url.ok() ? redacted(*url) : url.error().to_string()) + redacted(text);
     EXPECT_EQ(shown.find(canary), std::string::npos) << shown;

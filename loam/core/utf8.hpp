@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// True for well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. NUL is well-formed. O(size).
 bool is_utf8(std::string_view text) noexcept;

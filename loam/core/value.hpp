@@ -12,7 +12,7 @@
 #include "loam/core/result.hpp"
 #include "loam/core/time.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct Null {
   friend bool operator==(Null, Null) { return true; }

@@ -46,7 +46,8 @@ TEST(Value, ACutVectorIsCorruption) { EXPECT_EQ(decode_vector("abc").error().cod
 
 TEST(Value, DecimalsAreDigitsWithAnOptionalPoint) {
   for (const char* good : {"0", "-1", "12.50", "-0.001"}) EXPECT_TRUE(is_decimal(good)) << good;
-  for (const char* bad : {"", "-", ".5", "5.", "1e5", "+1", "1.2.3", " 1", "0x1", "NaN"}) EXPECT_FALSE(is_decimal(bad)) << bad;
+  for (const char* bad : {"", "-", ".5", "5.", "1e5", "+1", "1.2.3", " 1", "0x1", "NaN"})
+    EXPECT_FALSE(is_decimal(bad)) << bad;
 }
 
 }  // namespace

@@ -26,10 +26,10 @@
 
 namespace loam {
 
-/// A permit is the right to hold one connection; there are connections_max of them, handed out in the order of asking. Whoever has
-/// one takes an idle connection or opens a new one, so idle + borrowed never exceeds the maximum. Idle connections are a stack: the
-/// bottom ones age and are closed. Timeouts are applied when somebody returns one or asks for stats(): no thread of its own.
-/// *thread-safe*; outlives its leases.
+/// A permit is the right to hold one connection; there are connections_max of them, handed out in the order of asking.
+/// Whoever has one takes an idle connection or opens a new one, so idle + borrowed never exceeds the maximum. Idle
+/// connections are a stack: the bottom ones age and are closed. Timeouts are applied when somebody returns one or asks for
+/// stats(): no thread of its own. *thread-safe*; outlives its leases.
 template <typename Connection>
 class ConnectionPool {
  public:
@@ -93,8 +93,8 @@ class ConnectionPool {
   ConnectionPool& operator=(const ConnectionPool&) = delete;
   ~ConnectionPool() { LOAM_ASSERT(permits_ == options_.connections_max, "a lease outlives its pool"); }
 
-  /// unavailable when none came free within acquire_timeout_ms, deadline_exceeded or cancelled by the context, or the error of
-  /// opening one. Uncontended cost: one mutex.
+  /// unavailable when none came free within acquire_timeout_ms, deadline_exceeded or cancelled by the context, or the error
+  /// of opening one. Uncontended cost: one mutex.
   Result<Lease> acquire(const Context& context) {
     LOAM_TRY(take_permit(context));
     for (;;) {
@@ -110,8 +110,12 @@ class ConnectionPool {
     std::lock_guard lock(mutex_);
     closing = take_expired(hooks_.now());
     std::size_t in_use = options_.connections_max - permits_;
-    return {.open = in_use + idle_.size(), .in_use = in_use, .waiting = waiters_.size(), .acquired = acquired_,
-            .timeouts = timeouts_, .replaced = replaced_};
+    return {.open = in_use + idle_.size(),
+            .in_use = in_use,
+            .waiting = waiters_.size(),
+            .acquired = acquired_,
+            .timeouts = timeouts_,
+            .replaced = replaced_};
   }
 
   /// Closes what is idle; leases go on.
@@ -153,8 +157,9 @@ class ConnectionPool {
     ++timeouts_;
     lock.unlock();
     LOAM_TRY(context.check("waiting for a connection of " + hooks_.name));
-    return Error(ErrorCode::unavailable, "all " + std::to_string(options_.connections_max) + " connections of " + hooks_.name +
-                                             " were in use for " + std::to_string(options_.acquire_timeout_ms) + " ms")
+    return Error(ErrorCode::unavailable, "all " + std::to_string(options_.connections_max) + " connections of " +
+                                             hooks_.name + " were in use for " +
+                                             std::to_string(options_.acquire_timeout_ms) + " ms")
         .hint("finish cursors and transactions sooner, or raise connections_max");
   }
 
@@ -203,7 +208,7 @@ class ConnectionPool {
   }
 
   void release(Slot slot, bool broken) {
-    std::vector<Slot> closing;  // destroyed after the lock: closing a connection may take a round trip
+    std::vector<Slot> closing;            // destroyed after the lock: closing a connection may take a round trip
     const time_point now = hooks_.now();  // one look at the clock: a local query takes only some microseconds
     std::lock_guard lock(mutex_);
     if (broken || ms_between(slot.opened, now) > options_.lifetime_ms) {
@@ -235,7 +240,7 @@ class ConnectionPool {
   PoolOptions options_;
   Hooks hooks_;
   std::mutex mutex_;
-  std::vector<Slot> idle_;          ///< the one used last is at the back
+  std::vector<Slot> idle_;  ///< the one used last is at the back
   std::deque<Waiter*> waiters_;
   std::size_t permits_;
   std::uint64_t acquired_ = 0;

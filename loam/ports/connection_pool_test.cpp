@@ -19,14 +19,14 @@ class ConnectionPoolTest : public ::testing::Test {
   using Pool = ConnectionPool<FakeConnection>;
 
   std::unique_ptr<Pool> make(PoolOptions options) {
-    return std::make_unique<Pool>(options, Pool::Hooks{
-        .open = [this](const Context&) -> Result<std::unique_ptr<FakeConnection>> {
-          if (refuse_) return Error(ErrorCode::unavailable, "refused");
-          return std::make_unique<FakeConnection>(FakeConnection{.number = ++opened_});
-        },
-        .ping = [](FakeConnection& connection, std::int64_t) { return connection.alive; },
-        .name = "fake",
-        .now = [this] { return start_ + std::chrono::milliseconds(now_ms_.load()); }});
+    return std::make_unique<Pool>(
+        options, Pool::Hooks{.open = [this](const Context&) -> Result<std::unique_ptr<FakeConnection>> {
+                               if (refuse_) return Error(ErrorCode::unavailable, "refused");
+                               return std::make_unique<FakeConnection>(FakeConnection{.number = ++opened_});
+                             },
+                             .ping = [](FakeConnection& connection, std::int64_t) { return connection.alive; },
+                             .name = "fake",
+                             .now = [this] { return start_ + std::chrono::milliseconds(now_ms_.load()); }});
   }
 
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -36,7 +36,8 @@ Result<void> Transaction::atomically(const std::function<Result<void>(SqlSession
   Result<void> done = work(*this);
   --depth_;
   if (!done.ok()) {
-    // The work's own error is what the caller needs; a failing rollback leaves the transaction unusable, which commit reports.
+    // The work's own error is what the caller needs; a failing rollback leaves the transaction unusable, which commit
+    // reports.
     if (rollback_to(name).ok()) (void)release(name);
     return done;
   }

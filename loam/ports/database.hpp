@@ -17,8 +17,9 @@
 ///     may come back as its bytes, and a JSON document in its database's spelling. What databases disagree about is
 ///     invalid_argument in all of them: NaN, text that is not UTF-8 or holds a NUL, a Decimal that is not a number.
 ///  D5 A transaction sees its own writes and, from its first read on, one snapshot of the others' (isolation: capabilities).
-///  D6 Dropping a Transaction that was not committed rolls it back. After an error inside one, roll back to a savepoint or end it.
-///  D7 Parameters are bound, never pasted. `?` inside quotes and comments is text. SQL text is one statement; it cannot begin
+///  D6 Dropping a Transaction that was not committed rolls it back. After an error inside one, roll back to a savepoint or
+///  end it. D7 Parameters are bound, never pasted. `?` inside quotes and comments is text. SQL text is one statement; it
+///  cannot begin
 ///     or end transactions (invalid_argument).
 ///  D8 A Cursor sees one snapshot, holds one connection and gives it back when destroyed.
 
@@ -37,7 +38,7 @@
 #include "loam/core/value.hpp"
 #include "loam/query/sql_dialect.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 using Parameters = std::span<const Value>;
 
@@ -85,8 +86,8 @@ class SqlSession {
   Result<QueryResult> query(std::string_view sql, std::initializer_list<Value> parameters, const Context& context = {}) {
     return query(sql, Parameters(parameters.begin(), parameters.size()), context);
   }
-  /// The same, row by row, as of the moment of the call. `parameters` are read before it returns. A cursor of a Transaction ends
-  /// with it: next() is failed_precondition then.
+  /// The same, row by row, as of the moment of the call. `parameters` are read before it returns. A cursor of a Transaction
+  /// ends with it: next() is failed_precondition then.
   virtual Result<std::unique_ptr<Cursor>> open_cursor(std::string_view sql, Parameters parameters = {},
                                                       const Context& context = {}) = 0;
 
@@ -166,7 +167,7 @@ struct TableInfo {
 };
 
 struct PoolOptions {
-  std::size_t connections_min = 5;         ///< kept open when idle
+  std::size_t connections_min = 5;  ///< kept open when idle
   std::size_t connections_max = 20;
   std::int64_t acquire_timeout_ms = 30'000;
   std::int64_t idle_timeout_ms = 600'000;  ///< idle ones above the minimum are closed after it
@@ -183,13 +184,13 @@ struct PoolStats {
 };
 
 struct DatabaseCapabilities {
-  bool concurrent_writers = false;     ///< write transactions on different rows do not wait for each other
+  bool concurrent_writers = false;  ///< write transactions on different rows do not wait for each other
   bool enforces_read_only_query = true;
-  bool full_text_bm25 = false;         ///< text scores are BM25; else the backend's own rank
+  bool full_text_bm25 = false;  ///< text scores are BM25; else the backend's own rank
   bool listens = false;
-  bool persistent = true;              ///< survives the process
-  bool durable = true;                 ///< a commit that returned survives a power cut
-  bool shared = true;                  ///< other processes can open the same data
+  bool persistent = true;  ///< survives the process
+  bool durable = true;     ///< a commit that returned survives a power cut
+  bool shared = true;      ///< other processes can open the same data
   Isolation default_isolation = Isolation::serializable;
 };
 

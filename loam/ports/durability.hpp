@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 enum class Durability : std::uint8_t {
   full,    ///< a commit that returned survives a power cut: one file sync each

@@ -13,15 +13,15 @@
 #include "loam/core/result.hpp"
 #include "loam/core/value.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Two embedders with the same identity give vectors that may be compared.
 struct EmbedderIdentity {
-  std::string provider;      ///< "hash", "openai"
-  std::string model;         ///< "hash-384-v1", "text-embedding-3-small"
+  std::string provider;  ///< "hash", "openai"
+  std::string model;     ///< "hash-384-v1", "text-embedding-3-small"
   std::size_t dimension = 0;
   std::string metric = "cosine";
-  bool normalized = true;    ///< vectors have length 1
+  bool normalized = true;  ///< vectors have length 1
   friend bool operator==(const EmbedderIdentity&, const EmbedderIdentity&) = default;
 };
 

@@ -33,7 +33,7 @@
 #include "loam/core/result.hpp"
 #include "loam/core/time.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct KvSetOptions {
   /// From now on; the entry is gone when it has passed. Absent: kept for ever, and a former TTL of the key is dropped.

@@ -13,7 +13,7 @@
 #include "loam/core/context.hpp"
 #include "loam/core/result.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// One row found, with its place in each list it was found in.
 struct RankedCandidate {

@@ -41,7 +41,7 @@
 #include "loam/ports/reranker.hpp"
 #include "loam/query/filter.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Score from distance: cosine 1 - d, euclidean 1 / (1 + d), inner_product -d (d = -dot), manhattan 1 / (1 + d).
 enum class Metric : std::uint8_t { cosine, euclidean, inner_product, manhattan };

@@ -7,7 +7,7 @@
 
 #include "loam/ports/tables.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// The value as the column stores it: an int64 for a double column becomes a double; text is read for timestamp, decimal and
 /// json columns, an int64 for a decimal, a JSON array of numbers for a vector; all else must be of the column's own type.

@@ -42,7 +42,8 @@ Error unknown_column(std::string_view name, const FilterColumns& columns) {
   std::string list;
   for (std::size_t i = 0; i < std::min(known.size(), listed_max); ++i) list += (i > 0 ? ", " : "") + std::string(known[i]);
   if (known.size() > listed_max) list += " and " + std::to_string(known.size() - listed_max) + " more";
-  return invalid_argument("no column " + excerpt(name) + " to filter by").hint("there are " + (list.empty() ? "none" : list));
+  return invalid_argument("no column " + excerpt(name) + " to filter by")
+      .hint("there are " + (list.empty() ? "none" : list));
 }
 
 Error cannot_compare(const Filter& leaf, ValueKind kind, const Value& value, std::string_view help) {
@@ -54,7 +55,8 @@ Result<Value> as_double(const Filter& leaf, const Value& value) {
   std::string text = decimal_text(value);
   double number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  bool tiny = error == std::errc::result_out_of_range && compare_decimal_texts(text, "1") < 0 && compare_decimal_texts(text, "-1") > 0;
+  bool tiny = error == std::errc::result_out_of_range && compare_decimal_texts(text, "1") < 0 &&
+              compare_decimal_texts(text, "-1") > 0;
   if (tiny) return Value(0.0);
   if (error != std::errc()) return cannot_compare(leaf, ValueKind::float64, value, "it is outside the range of a double");
   return Value(number);
@@ -122,7 +124,8 @@ class Binder {
     if (++nodes_ > limits::filter_nodes_max)
       return invalid_argument("the filter has more than " + std::to_string(limits::filter_nodes_max) + " conditions");
     LOAM_TRY(check_shape(filter));
-    bool logical = filter.op == FilterOp::logical_and || filter.op == FilterOp::logical_or || filter.op == FilterOp::logical_not;
+    bool logical =
+        filter.op == FilterOp::logical_and || filter.op == FilterOp::logical_or || filter.op == FilterOp::logical_not;
     if (filter.op == FilterOp::constant) return filter;
     if (!logical) return bind_leaf(std::move(filter));
     for (Filter& child : filter.children) {
@@ -145,7 +148,8 @@ class Binder {
       good = !count || filter.values.size() == *count;
     }
     if (good) return {};
-    return invalid_argument("a filter node " + std::string(sql_word(filter.op)) + " has the wrong number of values or children");
+    return invalid_argument("a filter node " + std::string(sql_word(filter.op)) +
+                            " has the wrong number of values or children");
   }
 
   Result<Filter> bind_leaf(Filter leaf) {
@@ -163,7 +167,8 @@ class Binder {
   }
 
   Result<const FilterColumn*> find(const FieldPath& field) const {
-    auto found = std::find_if(columns_.begin(), columns_.end(), [&](const FilterColumn& c) { return c.name == field.column; });
+    auto found =
+        std::find_if(columns_.begin(), columns_.end(), [&](const FilterColumn& c) { return c.name == field.column; });
     if (found == columns_.end()) return unknown_column(field.column, columns_);
     if (!field.path.empty() && found->kind != ValueKind::json)
       return invalid_argument(to_string(FieldPath{field.column, {}}) + " is " + a_column(found->kind) + "; the path " +
@@ -172,7 +177,8 @@ class Binder {
       return invalid_argument("the path below " + excerpt(field.column) + " has more than " +
                               std::to_string(limits::json_depth_max) + " parts");
     for (const std::string& part : field.path)
-      if (!is_text(part)) return invalid_argument("a part of the path below " + excerpt(field.column) + " is not UTF-8 without NUL");
+      if (!is_text(part))
+        return invalid_argument("a part of the path below " + excerpt(field.column) + " is not UTF-8 without NUL");
     return &*found;
   }
 
@@ -188,22 +194,26 @@ class Binder {
 
   static Result<void> check_literal(const Filter& leaf, const Value& value) {
     if (value.is_null())
-      return invalid_argument("the filter compares " + to_string(leaf.field) + " with NULL, which is never true").hint("write IS NULL");
+      return invalid_argument("the filter compares " + to_string(leaf.field) + " with NULL, which is never true")
+          .hint("write IS NULL");
     const auto* text = value.get_if<std::string>();
     if (text != nullptr && !is_text(*text))
-      return invalid_argument("the filter compares " + to_string(leaf.field) + " with a string that is not UTF-8 without NUL");
+      return invalid_argument("the filter compares " + to_string(leaf.field) +
+                              " with a string that is not UTF-8 without NUL");
     const auto* number = value.get_if<double>();
     if (number != nullptr && !std::isfinite(*number))
       return invalid_argument("the filter compares " + to_string(leaf.field) + " with a number that is not finite");
     const auto* decimal = value.get_if<Decimal>();
     if (decimal != nullptr && !is_decimal(decimal->text))
-      return invalid_argument("the filter compares " + to_string(leaf.field) + " with " + excerpt(decimal->text) + ", which is no decimal");
+      return invalid_argument("the filter compares " + to_string(leaf.field) + " with " + excerpt(decimal->text) +
+                              ", which is no decimal");
     if (leaf.op != FilterOp::like) return {};
     if (text == nullptr) return invalid_argument("LIKE of " + to_string(leaf.field) + " needs a string");
     if (text->size() > limits::like_pattern_bytes_max)
       return invalid_argument("the LIKE pattern of " + to_string(leaf.field) + " has more than " +
                               std::to_string(limits::like_pattern_bytes_max) + " bytes");
-    if (!is_like_pattern(*text)) return invalid_argument("the LIKE pattern of " + to_string(leaf.field) + " ends in a lone \\");
+    if (!is_like_pattern(*text))
+      return invalid_argument("the LIKE pattern of " + to_string(leaf.field) + " ends in a lone \\");
     return {};
   }
 
@@ -213,6 +223,8 @@ class Binder {
 
 }  // namespace
 
-Result<Filter> bind_filter(Filter filter, const FilterColumns& columns) { return Binder(columns).bind(std::move(filter), 1); }
+Result<Filter> bind_filter(Filter filter, const FilterColumns& columns) {
+  return Binder(columns).bind(std::move(filter), 1);
+}
 
 }  // namespace loam

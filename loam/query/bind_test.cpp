@@ -11,9 +11,9 @@ namespace {
 using testing::HasSubstr;
 
 const FilterColumns columns = {
-    {"flag", ValueKind::boolean, ""}, {"size", ValueKind::int64, ""},    {"ratio", ValueKind::float64, ""},
-    {"price", ValueKind::decimal, ""}, {"name", ValueKind::string, ""},  {"data", ValueKind::bytes, ""},
-    {"at", ValueKind::timestamp, ""}, {"attrs", ValueKind::json, ""},    {"embedding", ValueKind::vector, ""},
+    {"flag", ValueKind::boolean, ""},  {"size", ValueKind::int64, ""},  {"ratio", ValueKind::float64, ""},
+    {"price", ValueKind::decimal, ""}, {"name", ValueKind::string, ""}, {"data", ValueKind::bytes, ""},
+    {"at", ValueKind::timestamp, ""},  {"attrs", ValueKind::json, ""},  {"embedding", ValueKind::vector, ""},
 };
 
 std::string bound(std::string_view text) {
@@ -23,7 +23,8 @@ std::string bound(std::string_view text) {
 
 TEST(FilterBind, AnUnknownColumnIsNamedWithTheNearestFirst) {
   EXPECT_EQ(bound("nmae = 'x'"),
-            "invalid_argument: no column \"nmae\" to filter by; there are name, flag, size, at, price, data, ratio, attrs, embedding");
+            "invalid_argument: no column \"nmae\" to filter by; there are name, flag, size, at, price, data, ratio, attrs, "
+            "embedding");
   EXPECT_THAT(bound("Size = 1"), HasSubstr("no column \"Size\" to filter by; there are size,"));
   EXPECT_THAT(bound("TRUE OR NOT (size = 1 AND x.y = 2)"), HasSubstr("no column \"x\""));
 }

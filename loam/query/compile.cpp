@@ -8,8 +8,8 @@ namespace {
 
 enum class Shape : std::uint8_t { leaf, all, any };
 
-/// SQL and how much of a parser it takes. SQLite's has a stack of 100 entries and refuses an expression deeper than 1,000, so
-/// filters that nest up to their own cap must be written with care:
+/// SQL and how much of a parser it takes. SQLite's has a stack of 100 entries and refuses an expression deeper than 1,000,
+/// so filters that nest up to their own cap must be written with care:
 ///  - NOT goes down to the conditions (De Morgan's laws hold for three values too),
 ///  - AND inside OR needs no parentheses,
 ///  - the part that needs most of the stack stands first, where a level costs one entry and not three,
@@ -92,7 +92,8 @@ class Compiler {
       parts.push_back(std::move(part));
     }
     if (parts.empty()) return constant(all);
-    auto deepest = std::max_element(parts.begin(), parts.end(), [](const Expression& a, const Expression& b) { return a.stack < b.stack; });
+    auto deepest = std::max_element(parts.begin(), parts.end(),
+                                    [](const Expression& a, const Expression& b) { return a.stack < b.stack; });
     constexpr std::size_t stack_to_spare = 8;  // shallow filters keep the order in which people wrote them
     if (deepest->stack > stack_to_spare) std::rotate(parts.begin(), deepest, deepest + 1);
     return join(parts, 0, parts.size(), all ? Shape::all : Shape::any);

@@ -68,7 +68,8 @@ Order compare_json(const JsonLeaf& leaf, const Value& literal) {
       if (!is_number(literal) || is_nan(literal)) return std::nullopt;
       return compare_decimal_texts(leaf.text, decimal_text(literal));
     case JsonToken::string:
-      if (const auto* text = literal.get_if<std::string>()) return order_of(json_string(leaf, buffer), std::string_view(*text));
+      if (const auto* text = literal.get_if<std::string>())
+        return order_of(json_string(leaf, buffer), std::string_view(*text));
       return std::nullopt;
     case JsonToken::boolean:
       if (const bool* flag = literal.get_if<bool>()) return order_of(leaf.text == "true", *flag);
@@ -148,7 +149,8 @@ Truth evaluate_json_leaf(const Filter& leaf, std::string_view document) {
   if (leaf.op == FilterOp::is_null) return truth_of(null);
   if (is_empty_list(leaf)) return Truth::no;
   if (null) return Truth::unknown;
-  if (!is_text_condition(leaf.op)) return compare_leaf(leaf, [&](const Value& literal) { return compare_json(*found, literal); });
+  if (!is_text_condition(leaf.op))
+    return compare_leaf(leaf, [&](const Value& literal) { return compare_json(*found, literal); });
   if (leaf.op == FilterOp::contains && found->type == JsonToken::array_begin) return array_contains(*found, leaf.values[0]);
   if (found->type != JsonToken::string) return Truth::unknown;
   std::string buffer;
@@ -165,7 +167,8 @@ Truth evaluate_leaf(const Filter& leaf, const Value& value) {
   if (leaf.op == FilterOp::exists) return truth_of(!null);
   if (is_empty_list(leaf)) return Truth::no;
   if (null) return Truth::unknown;
-  if (!is_text_condition(leaf.op)) return compare_leaf(leaf, [&](const Value& literal) { return compare_values(value, literal); });
+  if (!is_text_condition(leaf.op))
+    return compare_leaf(leaf, [&](const Value& literal) { return compare_values(value, literal); });
   const auto* text = value.get_if<std::string>();
   return text == nullptr ? Truth::unknown : match_text(leaf, *text);
 }

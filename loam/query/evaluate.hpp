@@ -7,7 +7,7 @@
 
 #include "loam/query/filter.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 enum class Truth : std::uint8_t { no, yes, unknown };
 

@@ -38,17 +38,30 @@ TEST(FilterEvaluate, LogicIsThreeValued) {
     const char* result;
   };
   const Case cases[] = {
-      {"t = 1 AND t = 1", "yes"},     {"t = 1 AND f = 1", "no"},      {"t = 1 AND u = 1", "unknown"}, {"f = 1 AND u = 1", "no"},
-      {"u = 1 AND f = 1", "no"},      {"u = 1 AND u = 1", "unknown"}, {"f = 1 OR t = 1", "yes"},      {"f = 1 OR f = 1", "no"},
-      {"u = 1 OR t = 1", "yes"},      {"t = 1 OR u = 1", "yes"},      {"u = 1 OR f = 1", "unknown"},  {"NOT t = 1", "no"},
-      {"NOT f = 1", "yes"},           {"NOT u = 1", "unknown"},       {"TRUE", "yes"},                {"FALSE", "no"},
+      {"t = 1 AND t = 1", "yes"},
+      {"t = 1 AND f = 1", "no"},
+      {"t = 1 AND u = 1", "unknown"},
+      {"f = 1 AND u = 1", "no"},
+      {"u = 1 AND f = 1", "no"},
+      {"u = 1 AND u = 1", "unknown"},
+      {"f = 1 OR t = 1", "yes"},
+      {"f = 1 OR f = 1", "no"},
+      {"u = 1 OR t = 1", "yes"},
+      {"t = 1 OR u = 1", "yes"},
+      {"u = 1 OR f = 1", "unknown"},
+      {"NOT t = 1", "no"},
+      {"NOT f = 1", "yes"},
+      {"NOT u = 1", "unknown"},
+      {"TRUE", "yes"},
+      {"FALSE", "no"},
       {"NOT TRUE OR NOT FALSE", "yes"},
   };
   for (const Case& c : cases) EXPECT_EQ(truth(c.text, row), c.result) << c.text;
 }
 
 TEST(FilterEvaluate, NullIsUnknownToEveryConditionButThoseThatAskForIt) {
-  for (const char* text : {"n = 1", "n != 1", "n < 1", "n IN (1)", "n NOT IN (1)", "n LIKE '%'", "n BETWEEN 1 AND 2", "n CONTAINS 'x'"})
+  for (const char* text :
+       {"n = 1", "n != 1", "n < 1", "n IN (1)", "n NOT IN (1)", "n LIKE '%'", "n BETWEEN 1 AND 2", "n CONTAINS 'x'"})
     EXPECT_EQ(truth(text, {}), "unknown") << text;
   EXPECT_EQ(truth("n IS NULL", {}), "yes");
   EXPECT_EQ(truth("n EXISTS", {}), "no");
@@ -107,12 +120,20 @@ TEST(FilterEvaluate, LikeIsCaseSensitiveWithEscapes) {
     bool fits;
   };
   const Case cases[] = {
-      {"abc", "abc", true},      {"abc", "ABC", false},        {"a%", "abc", true},       {"%c", "abc", true},  {"%b%", "abc", true},
-      {"a_c", "abc", true},      {"a_c", "aéc", true},         {"a_c", "a😀c", true},     {"a__", "ab", false}, {"", "", true},
-      {"", "a", false},          {"%", "", true},              {"%%", "", true},          {"_", "", false},     {"a\\%b", "a%b", true},
-      {"a\\%b", "axb", false},   {"\\_", "_", true},           {"\\_", "a", false},       {"\\\\", "\\", true}, {"\\a", "a", true},
-      {"%a%b%c", "xaxbxc", true}, {"%a%b%c", "xaxcxb", false}, {"%ab", "aab", true},      {"a%a", "a", false},  {"%_", "é", true},
-      {"_%_", "é", false},       {"%aab", "aaaaab", true},
+      {"abc", "abc", true},       {"abc", "ABC", false},
+      {"a%", "abc", true},        {"%c", "abc", true},
+      {"%b%", "abc", true},       {"a_c", "abc", true},
+      {"a_c", "aéc", true},       {"a_c", "a😀c", true},
+      {"a__", "ab", false},       {"", "", true},
+      {"", "a", false},           {"%", "", true},
+      {"%%", "", true},           {"_", "", false},
+      {"a\\%b", "a%b", true},     {"a\\%b", "axb", false},
+      {"\\_", "_", true},         {"\\_", "a", false},
+      {"\\\\", "\\", true},       {"\\a", "a", true},
+      {"%a%b%c", "xaxbxc", true}, {"%a%b%c", "xaxcxb", false},
+      {"%ab", "aab", true},       {"a%a", "a", false},
+      {"%_", "é", true},          {"_%_", "é", false},
+      {"%aab", "aaaaab", true},
   };
   for (const Case& c : cases) {
     Filter filter{.op = FilterOp::like, .field = {"s", {}}, .values = {c.pattern}};
@@ -128,22 +149,52 @@ TEST(FilterEvaluate, EvilLikePatternsTakeNoTime) {
 }
 
 TEST(FilterEvaluate, JsonLeavesHaveTheTypeTheyAreWrittenIn) {
-  const char* document = R"({"n": 1, "r": 0.10, "s": "1", "b": true, "z": null, "o": {"k": [10, {"x": "deep"}]}, "big": 123456789012345678901234567890})";
+  const char* document =
+      R"({"n": 1, "r": 0.10, "s": "1", "b": true, "z": null, "o": {"k": [10, {"x": "deep"}]},
+          "big": 123456789012345678901234567890})";
   struct Case {
     const char* text;
     const char* result;
   };
   const Case cases[] = {
-      {"attrs.n = 1", "yes"},           {"attrs.n = 1.0", "yes"},        {"attrs.n = '1'", "unknown"},     {"attrs.n != '1'", "unknown"},
-      {"attrs.s = '1'", "yes"},         {"attrs.s = 1", "unknown"},      {"attrs.b = TRUE", "yes"},        {"attrs.b = 1", "unknown"},
-      {"attrs.r = 0.1", "yes"},         {"attrs.r < 0.10000001", "yes"}, {"attrs.z = 1", "unknown"},       {"attrs.z IS NULL", "yes"},
-      {"attrs.z EXISTS", "yes"},        {"attrs.q IS NULL", "yes"},      {"attrs.q EXISTS", "no"},         {"attrs.o.k.0 = 10", "yes"},
-      {"attrs.o.k.1.x LIKE 'd%'", "yes"}, {"attrs.o.k.2 EXISTS", "no"},  {"attrs.o = 1", "unknown"},       {"attrs.o IS NULL", "no"},
-      {"attrs.n.x EXISTS", "no"},       {"attrs.o.k CONTAINS 10", "yes"}, {"attrs.o.k CONTAINS 10.0", "yes"}, {"attrs.o.k CONTAINS '10'", "no"},
-      {"attrs.s CONTAINS '1'", "yes"},  {"attrs.s CONTAINS 1", "unknown"}, {"attrs.n CONTAINS 1", "unknown"}, {"attrs.o CONTAINS 'k'", "unknown"},
-      {"attrs.big = 123456789012345678901234567890", "yes"},             {"attrs.big > 123456789012345678901234567889", "yes"},
-      {"attrs IS NULL", "no"},          {"attrs EXISTS", "yes"},         {"attrs.n IN ('a', 1)", "yes"},   {"attrs.n IN ('a', 2)", "no"},
-      {"attrs.n IN ('a')", "unknown"},  {"attrs.n IN ()", "no"},         {"attrs.q IN ()", "no"},          {"attrs.n LIKE '1'", "unknown"},
+      {"attrs.n = 1", "yes"},
+      {"attrs.n = 1.0", "yes"},
+      {"attrs.n = '1'", "unknown"},
+      {"attrs.n != '1'", "unknown"},
+      {"attrs.s = '1'", "yes"},
+      {"attrs.s = 1", "unknown"},
+      {"attrs.b = TRUE", "yes"},
+      {"attrs.b = 1", "unknown"},
+      {"attrs.r = 0.1", "yes"},
+      {"attrs.r < 0.10000001", "yes"},
+      {"attrs.z = 1", "unknown"},
+      {"attrs.z IS NULL", "yes"},
+      {"attrs.z EXISTS", "yes"},
+      {"attrs.q IS NULL", "yes"},
+      {"attrs.q EXISTS", "no"},
+      {"attrs.o.k.0 = 10", "yes"},
+      {"attrs.o.k.1.x LIKE 'd%'", "yes"},
+      {"attrs.o.k.2 EXISTS", "no"},
+      {"attrs.o = 1", "unknown"},
+      {"attrs.o IS NULL", "no"},
+      {"attrs.n.x EXISTS", "no"},
+      {"attrs.o.k CONTAINS 10", "yes"},
+      {"attrs.o.k CONTAINS 10.0", "yes"},
+      {"attrs.o.k CONTAINS '10'", "no"},
+      {"attrs.s CONTAINS '1'", "yes"},
+      {"attrs.s CONTAINS 1", "unknown"},
+      {"attrs.n CONTAINS 1", "unknown"},
+      {"attrs.o CONTAINS 'k'", "unknown"},
+      {"attrs.big = 123456789012345678901234567890", "yes"},
+      {"attrs.big > 123456789012345678901234567889", "yes"},
+      {"attrs IS NULL", "no"},
+      {"attrs EXISTS", "yes"},
+      {"attrs.n IN ('a', 1)", "yes"},
+      {"attrs.n IN ('a', 2)", "no"},
+      {"attrs.n IN ('a')", "unknown"},
+      {"attrs.n IN ()", "no"},
+      {"attrs.q IN ()", "no"},
+      {"attrs.n LIKE '1'", "unknown"},
   };
   for (const Case& c : cases) EXPECT_EQ(of_json(c.text, document), c.result) << c.text;
 }
@@ -174,7 +225,8 @@ TEST(FilterEvaluate, TheLastOfRepeatedKeysCounts) {
 }
 
 TEST(FilterEvaluate, BrokenJsonIsLikeNoJson) {
-  for (const char* document : {"", "{", "{\"a\":1", "{\"a\":1}}", "{\"a\" 1}", "nul", "{\"a\":01}", "{'a':1}", "[1,]", "{\"a\":1,}"}) {
+  for (const char* document :
+       {"", "{", "{\"a\":1", "{\"a\":1}}", "{\"a\" 1}", "nul", "{\"a\":01}", "{'a':1}", "[1,]", "{\"a\":1,}"}) {
     EXPECT_EQ(of_json("attrs.a = 1", document), "unknown") << document;
     EXPECT_EQ(of_json("attrs.a IS NULL", document), "yes") << document;
   }

@@ -35,13 +35,16 @@ Result<Value> bytes_of_hex(std::string_view text) {
     if (high < 0 || low < 0) break;
     bytes += static_cast<char>(high << 4 | low);
   }
-  if (bytes.size() * 2 != text.size()) return invalid_argument(excerpt(text) + " is not an even number of hexadecimal digits");
+  if (bytes.size() * 2 != text.size())
+    return invalid_argument(excerpt(text) + " is not an even number of hexadecimal digits");
   return Value(Bytes{std::move(bytes)});
 }
 
 }  // namespace
 
-Filter constant_filter(bool value) { return Filter{.op = FilterOp::constant, .field = {}, .values = {Value(value)}, .children = {}}; }
+Filter constant_filter(bool value) {
+  return Filter{.op = FilterOp::constant, .field = {}, .values = {Value(value)}, .children = {}};
+}
 
 Filter negated(Filter child) {
   Filter filter{.op = FilterOp::logical_not, .field = {}, .values = {}, .children = {}};

@@ -17,7 +17,7 @@
 #include "loam/core/result.hpp"
 #include "loam/core/value.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// A column, and below it a path into its JSON: `attrs.owner.name` is {"attrs", {"owner", "name"}}.
 struct FieldPath {
@@ -30,16 +30,22 @@ struct FieldPath {
 std::string to_string(const FieldPath& field);
 
 enum class FilterOp : std::uint8_t {
-  constant,                 ///< values[0] is a bool: TRUE, FALSE (`{}` and an empty AND are TRUE, an empty OR is FALSE)
-  logical_and, logical_or,  ///< any number of children
-  logical_not,              ///< one child
-  eq, ne, lt, le, gt, ge,   ///< field, values[0]
-  in,                       ///< field, values (empty: FALSE); NULL elements never match
-  like,                     ///< field, values[0] a string: `%` any run, `_` one code point, `\` escapes; case-sensitive
-  between,                  ///< field, values[0] <= field <= values[1]
-  is_null,                  ///< field: NULL, JSON null or an absent path
-  contains,                 ///< field, values[0]: a JSON array holds the value; a string holds the substring
-  exists,                   ///< field: the JSON path is there, JSON null included; for a bare column, IS NOT NULL
+  constant,  ///< values[0] is a bool: TRUE, FALSE (`{}` and an empty AND are TRUE, an empty OR is FALSE)
+  logical_and,
+  logical_or,   ///< any number of children
+  logical_not,  ///< one child
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,        ///< field, values[0]
+  in,        ///< field, values (empty: FALSE); NULL elements never match
+  like,      ///< field, values[0] a string: `%` any run, `_` one code point, `\` escapes; case-sensitive
+  between,   ///< field, values[0] <= field <= values[1]
+  is_null,   ///< field: NULL, JSON null or an absent path
+  contains,  ///< field, values[0]: a JSON array holds the value; a string holds the substring
+  exists,    ///< field: the JSON path is there, JSON null included; for a bare column, IS NOT NULL
 };
 
 /// One node of the tree. Values, not pointers: copying copies the tree. *const methods are thread-safe*

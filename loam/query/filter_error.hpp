@@ -17,7 +17,8 @@ std::string line_and_column(std::string_view text, std::size_t offset);
 Error filter_error(std::string_view text, std::size_t offset, std::string_view message,
                    std::source_location where = std::source_location::current());
 
-/// The text in double quotes, cut after 40 code points or so, control characters as `?`: a piece of a filter inside a message.
+/// The text in double quotes, cut after 40 code points or so, control characters as `?`: a piece of a filter inside a
+/// message.
 std::string excerpt(std::string_view text);
 
 }  // namespace loam

@@ -20,49 +20,139 @@ T pick(const std::vector<T>& pool) {
 }
 
 const std::vector<std::string>& strings() {
-  static const std::vector<std::string> pool = {
-      "",  "a",  "A",  "ab", "b",   "%",    "_",    "\\",     "a%b",  "a_b",  "a\\b", "é",    "e\u0301", "日本", "日",
-      "😀", "it's", "\"", "''", "null", "true", "1",    " a",     "a ",   "\n",   "\t",   "\x7f", "\u00e0",  "\uFFFD", "\uE000",
-      "𐀀", "\U0010FFFF", "$", "?", "a.b", "{}", "'; DROP TABLE sample; --", "aaaaaaaaab", "\u0001"};
+  static const std::vector<std::string> pool = {"",
+                                                "a",
+                                                "A",
+                                                "ab",
+                                                "b",
+                                                "%",
+                                                "_",
+                                                "\\",
+                                                "a%b",
+                                                "a_b",
+                                                "a\\b",
+                                                "é",
+                                                "e\u0301",
+                                                "日本",
+                                                "日",
+                                                "😀",
+                                                "it's",
+                                                "\"",
+                                                "''",
+                                                "null",
+                                                "true",
+                                                "1",
+                                                " a",
+                                                "a ",
+                                                "\n",
+                                                "\t",
+                                                "\x7f",
+                                                "\u00e0",
+                                                "\uFFFD",
+                                                "\uE000",
+                                                "𐀀",
+                                                "\U0010FFFF",
+                                                "$",
+                                                "?",
+                                                "a.b",
+                                                "{}",
+                                                "'; DROP TABLE sample; --",
+                                                "aaaaaaaaab",
+                                                "\u0001"};
   return pool;
 }
 
 const std::vector<std::string>& keys() {
-  static const std::vector<std::string> pool = {"a", "b", "0", "1", "x.y", "q\"q", "it's", "$", "", "-1", "01", " 1", "+1", "日本",
-                                                "a b", "%", "?", "') OR 1=1 --", "\\", "1234567890", "A"};
+  static const std::vector<std::string> pool = {"a",  "b",          "0",  "1",  "x.y",  "q\"q", "it's", "$", "",
+                                                "-1", "01",         " 1", "+1", "日本", "a b",  "%",    "?", "') OR 1=1 --",
+                                                "\\", "1234567890", "A"};
   return pool;
 }
 
 const std::vector<std::string>& numbers() {
-  static const std::vector<std::string> pool = {
-      "0", "-0", "0.0", "-0.0", "1", "1.0", "1e0", "10e-1", "0.1", "0.10", "1E2", "100", "-1.5", "9007199254740992",
-      "9007199254740993", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "123456789012345678901234567890",
-      "0.30000000000000004", "1e300", "1e400", "5e-324", "1e-400", "12.50", "12.5"};
+  static const std::vector<std::string> pool = {"0",
+                                                "-0",
+                                                "0.0",
+                                                "-0.0",
+                                                "1",
+                                                "1.0",
+                                                "1e0",
+                                                "10e-1",
+                                                "0.1",
+                                                "0.10",
+                                                "1E2",
+                                                "100",
+                                                "-1.5",
+                                                "9007199254740992",
+                                                "9007199254740993",
+                                                "9223372036854775807",
+                                                "-9223372036854775808",
+                                                "9223372036854775808",
+                                                "123456789012345678901234567890",
+                                                "0.30000000000000004",
+                                                "1e300",
+                                                "1e400",
+                                                "5e-324",
+                                                "1e-400",
+                                                "12.50",
+                                                "12.5"};
   return pool;
 }
 
 const std::vector<std::int64_t>& integers() {
-  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min(), greatest = std::numeric_limits<std::int64_t>::max();
-  static const std::vector<std::int64_t> pool = {0, 1, -1, 2, 10, 100, 9007199254740992, 9007199254740993, -9007199254740993,
-                                                 greatest, greatest - 1, least, least + 1};
+  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                         greatest = std::numeric_limits<std::int64_t>::max();
+  static const std::vector<std::int64_t> pool = {
+      0, 1, -1, 2, 10, 100, 9007199254740992, 9007199254740993, -9007199254740993, greatest, greatest - 1, least, least + 1};
   return pool;
 }
 
 const std::vector<double>& doubles() {
-  static const std::vector<double> pool = {0.0, -0.0, 0.1, 0.5, 1.0, 1.5, -1.5, 2.5, 100.0, 9007199254740992.0, 9223372036854775808.0,
-                                           -9223372036854775808.0, 1e300, -1e300, 5e-324, 0.30000000000000004, 1e23};
+  static const std::vector<double> pool = {0.0,
+                                           -0.0,
+                                           0.1,
+                                           0.5,
+                                           1.0,
+                                           1.5,
+                                           -1.5,
+                                           2.5,
+                                           100.0,
+                                           9007199254740992.0,
+                                           9223372036854775808.0,
+                                           -9223372036854775808.0,
+                                           1e300,
+                                           -1e300,
+                                           5e-324,
+                                           0.30000000000000004,
+                                           1e23};
   return pool;
 }
 
 const std::vector<std::string>& decimals() {
-  static const std::vector<std::string> pool = {"0", "-0", "0.0", "1", "1.0", "0.1", "0.10", "12.50", "-12.5", "100", "9007199254740993",
-                                                "9223372036854775807.5", "-9223372036854775808.5", "0.5", "-0.5", "1.5",
-                                                "123456789012345678901234567890.123456789", "0.12345678901234567890"};
+  static const std::vector<std::string> pool = {"0",
+                                                "-0",
+                                                "0.0",
+                                                "1",
+                                                "1.0",
+                                                "0.1",
+                                                "0.10",
+                                                "12.50",
+                                                "-12.5",
+                                                "100",
+                                                "9007199254740993",
+                                                "9223372036854775807.5",
+                                                "-9223372036854775808.5",
+                                                "0.5",
+                                                "-0.5",
+                                                "1.5",
+                                                "123456789012345678901234567890.123456789",
+                                                "0.12345678901234567890"};
   return pool;
 }
 
 const std::vector<std::int64_t>& times() {
-  static const std::vector<std::int64_t> pool = {0, 1, -1, 946684800000000, 1767225600000000, 1767225600000001, -62135596800000000};
+  static const std::vector<std::int64_t> pool = {
+      0, 1, -1, 946684800000000, 1767225600000000, 1767225600000001, -62135596800000000};
   return pool;
 }
 
@@ -83,7 +173,8 @@ Value column_value(ValueKind kind) {
   switch (kind) {
     case ValueKind::boolean: return below(2) == 1;
     case ValueKind::int64: return pick(integers());
-    case ValueKind::float64: return one_in(12) ? std::numeric_limits<double>::infinity() * (below(2) * 2 - 1) : pick(doubles());
+    case ValueKind::float64:
+      return one_in(12) ? std::numeric_limits<double>::infinity() * (below(2) * 2 - 1) : pick(doubles());
     case ValueKind::decimal: return Decimal{pick(decimals())};
     case ValueKind::string: return pick(strings());
     case ValueKind::bytes: return Bytes{pick(byte_strings())};
@@ -159,7 +250,8 @@ Value literal_for(ValueKind kind) {
 }
 
 std::string like_pattern() {
-  static const std::vector<std::string> pieces = {"%", "_", "a", "b", "A", "\\%", "\\_", "\\\\", "é", "日", "😀", "it's", "\\a", "\"", "\U0010FFFF"};
+  static const std::vector<std::string> pieces = {"%", "_",  "a",  "b",    "A",   "\\%", "\\_",       "\\\\",
+                                                  "é", "日", "😀", "it's", "\\a", "\"",  "\U0010FFFF"};
   std::string pattern;
   for (int i = below(5); i > 0; --i) pattern += pick(pieces);
   return pattern;
@@ -203,9 +295,7 @@ Filter bindable_leaf() {
       leaf.op = FilterOp::contains;
       leaf.values = {literal_for(kind)};
       break;
-    default:
-      leaf.op = comparisons[below(6)];
-      leaf.values = {literal_for(kind)};
+    default: leaf.op = comparisons[below(6)]; leaf.values = {literal_for(kind)};
   }
   return leaf;
 }
@@ -247,10 +337,10 @@ Filter tree(int depth, Leaf leaf) {
 
 const FilterColumns& sample_columns() {
   static const FilterColumns columns = {
-      {"flag", ValueKind::boolean, "\"flag\""},      {"size", ValueKind::int64, "\"size\""},
-      {"ratio", ValueKind::float64, "\"ratio\""},    {"price", ValueKind::decimal, "\"price\""},
-      {"name", ValueKind::string, "\"name\""},       {"data", ValueKind::bytes, "\"data\""},
-      {"seen at", ValueKind::timestamp, "\"seen at\""}, {"and", ValueKind::string, "\"and\""},
+      {"flag", ValueKind::boolean, "\"flag\""},          {"size", ValueKind::int64, "\"size\""},
+      {"ratio", ValueKind::float64, "\"ratio\""},        {"price", ValueKind::decimal, "\"price\""},
+      {"name", ValueKind::string, "\"name\""},           {"data", ValueKind::bytes, "\"data\""},
+      {"seen at", ValueKind::timestamp, "\"seen at\""},  {"and", ValueKind::string, "\"and\""},
       {"embedding", ValueKind::vector, "\"embedding\""}, {"attrs", ValueKind::json, "\"attrs\""},
   };
   return columns;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Tests only: random filters, rows and JSON documents for RapidCheck, drawn from small pools of awkward values so that conditions
-/// are true about as often as false.
+/// Tests only: random filters, rows and JSON documents for RapidCheck, drawn from small pools of awkward values so that
+/// conditions are true about as often as false.
 
 #include <rapidcheck.h>
 

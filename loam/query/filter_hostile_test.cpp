@@ -99,8 +99,10 @@ TEST(FilterHostile, QuotesInNamesStayNames) {
 
 TEST(FilterHostile, EveryCutOfAFilterIsAFilterOrAnError) {
   std::string_view texts[] = {
-      R"(attrs."o w".0 NOT IN ('it''s', -1.5e3, X'00ff', TIMESTAMP '2026-01-01', NULL) AND (NOT EXISTS(a) OR b LIKE 'ü%\%'))",
-      R"({"a.\"b\"": {"$between": [1, {"$decimal": "2.50"}]}, "$or": [{"c": null}, {"d": {"$nin": ["\ud83d\ude00", true]}}]})"};
+      R"(attrs."o w".0 NOT IN ('it''s', -1.5e3, X'00ff', TIMESTAMP '2026-01-01', NULL)
+      AND (NOT EXISTS(a) OR b LIKE 'ü%\%'))",
+      R"({"a.\"b\"": {"$between": [1, {"$decimal": "2.50"}]},
+         "$or": [{"c": null}, {"d": {"$nin": ["\ud83d\ude00", true]}}]})"};
   for (std::string_view text : texts) {
     ASSERT_EQ(outcome(text), "ok");
     for (std::size_t cut = 0; cut < text.size(); ++cut) {
@@ -111,7 +113,8 @@ TEST(FilterHostile, EveryCutOfAFilterIsAFilterOrAnError) {
 }
 
 TEST(FilterHostile, TreesOfAProgramAreCheckedByBind) {
-  FilterColumns columns = {{"a", ValueKind::int64, "\"a\""}, {"j", ValueKind::json, "\"j\""}, {"s", ValueKind::string, "\"s\""}};
+  FilterColumns columns = {
+      {"a", ValueKind::int64, "\"a\""}, {"j", ValueKind::json, "\"j\""}, {"s", ValueKind::string, "\"s\""}};
   auto refusal = [&](Filter filter) {
     auto bound = bind_filter(std::move(filter), columns);
     return bound.ok() ? "ok" : bound.error().message();
@@ -123,9 +126,11 @@ TEST(FilterHostile, TreesOfAProgramAreCheckedByBind) {
   EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"a", {}}, .values = {Value()}}), HasSubstr("with NULL"));
   EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"a", {}}, .values = {Decimal{"x"}}}), HasSubstr("no decimal"));
   EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"s", {}}, .values = {"\xff"}}), HasSubstr("not UTF-8 without NUL"));
-  EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"s", {}}, .values = {std::string("a\0", 2)}}), HasSubstr("not UTF-8 without NUL"));
+  EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"s", {}}, .values = {std::string("a\0", 2)}}),
+              HasSubstr("not UTF-8 without NUL"));
   EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"j", {"\xff"}}, .values = {1}}), HasSubstr("not UTF-8 without NUL"));
-  EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"j", std::vector<std::string>(65, "x")}, .values = {1}}), HasSubstr("64 parts"));
+  EXPECT_THAT(refusal({.op = FilterOp::eq, .field = {"j", std::vector<std::string>(65, "x")}, .values = {1}}),
+              HasSubstr("64 parts"));
   Filter pattern{.op = FilterOp::like, .field = {"s", {}}, .values = {std::string(limits::like_pattern_bytes_max, 'x')}};
   EXPECT_EQ(refusal(pattern), "ok");
   pattern.values = {std::string(limits::like_pattern_bytes_max + 1, 'x')};

@@ -20,9 +20,7 @@ std::string upper(std::string_view word) {
   return result;
 }
 
-std::string too_many_parts() {
-  return "a path has at most " + std::to_string(limits::json_depth_max) + " parts";
-}
+std::string too_many_parts() { return "a path has at most " + std::to_string(limits::json_depth_max) + " parts"; }
 
 }  // namespace
 
@@ -35,7 +33,9 @@ FilterToken FilterLexer::token(FilterToken::Kind kind, std::size_t begin, std::s
   return result;
 }
 
-Error FilterLexer::error_at(std::size_t offset, std::string_view message) const { return filter_error(text_, offset, message); }
+Error FilterLexer::error_at(std::size_t offset, std::string_view message) const {
+  return filter_error(text_, offset, message);
+}
 
 Result<FilterToken> FilterLexer::next() {
   while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
@@ -121,7 +121,8 @@ Result<FilterToken> FilterLexer::name() {
       field.path.push_back(std::move(part));
     } else {
       std::string_view part = bare_part();
-      if (part.empty()) return error_at(at_, "expected a name after the dot of " + excerpt(text_.substr(begin, at_ - begin)));
+      if (part.empty())
+        return error_at(at_, "expected a name after the dot of " + excerpt(text_.substr(begin, at_ - begin)));
       field.path.emplace_back(part);
     }
   }

@@ -75,7 +75,8 @@ class SqlParser {
   /// Called where a node begins; the root of a deep filter is never built.
   Result<void> count_node() {
     if (++nodes_ > limits::filter_nodes_max)
-      return filter_error(text_, token_.offset, "a filter has at most " + std::to_string(limits::filter_nodes_max) + " conditions");
+      return filter_error(text_, token_.offset,
+                          "a filter has at most " + std::to_string(limits::filter_nodes_max) + " conditions");
     return {};
   }
   Result<void> descend() {
@@ -149,8 +150,9 @@ class SqlParser {
                           "expected a column " + std::string(where) + ", found the keyword " + found() +
                               "; a column of that name is written in double quotes");
     if (token_.kind == Kind::string)
-      return filter_error(text_, token_.offset, "expected a column " + std::string(where) + ", found the string " + found() +
-                                                    "; names are bare or in double quotes");
+      return filter_error(text_, token_.offset,
+                          "expected a column " + std::string(where) + ", found the string " + found() +
+                              "; names are bare or in double quotes");
     if (token_.kind != Kind::field) return unexpected("a column " + std::string(where));
     FieldPath field = std::move(token_.field);
     LOAM_TRY(advance());
@@ -252,11 +254,13 @@ class SqlParser {
       return std::move(*value);
     }
     if (at_keyword("NULL"))
-      return filter_error(text_, token_.offset, "nothing equals NULL, so it cannot stand " + where + "; write IS NULL or IS NOT NULL");
+      return filter_error(text_, token_.offset,
+                          "nothing equals NULL, so it cannot stand " + where + "; write IS NULL or IS NOT NULL");
     if (auto type = literal_type(token_)) return typed(*type);
     if (token_.kind == Kind::field)
-      return filter_error(text_, token_.offset,
-                          "expected a value " + where + ", found the name " + found() + "; strings are written in single quotes");
+      return filter_error(
+          text_, token_.offset,
+          "expected a value " + where + ", found the name " + found() + "; strings are written in single quotes");
     return unexpected("a value " + where);
   }
 

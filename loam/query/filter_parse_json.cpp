@@ -16,13 +16,13 @@
 namespace loam {
 namespace {
 
-constexpr std::string_view field_operators[] = {"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$like",
-                                                "$between", "$contains", "$null", "$exists", "$not"};
+constexpr std::string_view field_operators[] = {"$eq",  "$ne",   "$gt",      "$gte",      "$lt",   "$lte",    "$in",
+                                                "$nin", "$like", "$between", "$contains", "$null", "$exists", "$not"};
 constexpr std::string_view logical_operators[] = {"$and", "$or", "$not"};
 
 std::optional<FilterOp> operator_of(std::string_view word) {
-  for (FilterOp op : {FilterOp::eq, FilterOp::ne, FilterOp::lt, FilterOp::le, FilterOp::gt, FilterOp::ge, FilterOp::in, FilterOp::like,
-                      FilterOp::between, FilterOp::contains, FilterOp::is_null, FilterOp::exists})
+  for (FilterOp op : {FilterOp::eq, FilterOp::ne, FilterOp::lt, FilterOp::le, FilterOp::gt, FilterOp::ge, FilterOp::in,
+                      FilterOp::like, FilterOp::between, FilterOp::contains, FilterOp::is_null, FilterOp::exists})
     if (json_word(op) == word) return op;
   return std::nullopt;
 }
@@ -48,7 +48,9 @@ class JsonParser {
  private:
   using Keys = std::unordered_set<std::string>;
 
-  Error error_at(std::size_t offset, std::string_view message) const { return filter_error(reader_.text(), offset, message); }
+  Error error_at(std::size_t offset, std::string_view message) const {
+    return filter_error(reader_.text(), offset, message);
+  }
   Error unexpected(std::string_view expected) {
     bool end = reader_.peek() == JsonToken::end;
     std::string found = end ? "the end of the filter" : excerpt(reader_.text().substr(reader_.offset(), 12));
@@ -69,7 +71,8 @@ class JsonParser {
   }
   Result<void> descend() {
     if (++depth_ > limits::filter_depth_max)
-      return error_at(reader_.offset(), "a filter is nested at most " + std::to_string(limits::filter_depth_max) + " levels deep");
+      return error_at(reader_.offset(),
+                      "a filter is nested at most " + std::to_string(limits::filter_depth_max) + " levels deep");
     return {};
   }
 
@@ -140,7 +143,8 @@ class JsonParser {
     return joined(key == "$and" ? FilterOp::logical_and : FilterOp::logical_or, std::move(children));
   }
 
-  Error unknown_operator(const std::string& key, std::size_t begin, std::span<const std::string_view> known, std::string_view where) {
+  Error unknown_operator(const std::string& key, std::size_t begin, std::span<const std::string_view> known,
+                         std::string_view where) {
     std::string list;
     for (std::string_view name : known) (list += list.empty() ? "" : ", ") += name;
     return error_at(begin, excerpt(key) + " is not an operator that can stand " + std::string(where) + "; did you mean " +
@@ -153,7 +157,8 @@ class JsonParser {
     JsonToken token = reader_.peek();
     if (token == JsonToken::object_begin) return conditions(*path);
     if (token == JsonToken::array_begin)
-      return error_at(reader_.offset(), "expected a value or an object of operators, found an array; membership is {\"$in\": [..]}");
+      return error_at(reader_.offset(),
+                      "expected a value or an object of operators, found an array; membership is {\"$in\": [..]}");
     LOAM_TRY(count_node());
     return condition(*path, FilterOp::eq);
   }
@@ -181,7 +186,8 @@ class JsonParser {
     }));
     --depth_;
     if (typed) return leaf(FilterOp::eq, path, {std::move(*typed)});
-    if (parts.empty()) return error_at(start, "expected an operator such as {\"$gt\": 1} for " + to_string(path) + ", found {}");
+    if (parts.empty())
+      return error_at(start, "expected an operator such as {\"$gt\": 1} for " + to_string(path) + ", found {}");
     return joined(FilterOp::logical_and, std::move(parts));
   }
 
@@ -197,8 +203,8 @@ class JsonParser {
     }
     if (auto op = operator_of(key)) return condition(path, *op);
     if (key.starts_with('$')) return unknown_operator(key, begin, field_operators, "below a column");
-    return error_at(begin, "expected an operator that begins with $, found " + excerpt(key) + "; a path into JSON is one key: " +
-                               excerpt(to_string(path) + '.' + key));
+    return error_at(begin, "expected an operator that begins with $, found " + excerpt(key) +
+                               "; a path into JSON is one key: " + excerpt(to_string(path) + '.' + key));
   }
 
   Result<Filter> condition(const FieldPath& path, FilterOp op) {
@@ -276,7 +282,9 @@ class JsonParser {
     LOAM_TRY(members([&](const std::string& key, std::size_t begin) -> Result<void> {
       auto type = literal_type(key);
       if (!type || value)
-        return error_at(begin, "expected a value; an object is one only as {\"$timestamp\": ..}, {\"$decimal\": ..} or {\"$bytes\": ..}");
+        return error_at(
+            begin,
+            "expected a value; an object is one only as {\"$timestamp\": ..}, {\"$decimal\": ..} or {\"$bytes\": ..}");
       LOAM_TRY(value, typed_value(*type, key));
       return {};
     }));

@@ -18,7 +18,8 @@ bool same(const Filter& a, const Filter& b) {
   return true;
 }
 
-/// Numbers that a parser would have read as another kind are brought to that kind once: `{1.0 as a Decimal}` is printed DECIMAL '1.0'.
+/// Numbers that a parser would have read as another kind are brought to that kind once: `{1.0 as a Decimal}` is printed
+/// DECIMAL '1.0'.
 void expect_read_back(const Filter& filter, const std::string& text) {
   auto again = Filter::parse(text);
   if (!again.ok()) RC_FAIL(text + "\n" + again.error().to_string());

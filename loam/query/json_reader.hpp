@@ -1,7 +1,7 @@
 #pragma once
 
-/// Internal to the filter language: reading JSON (RFC 8259) token by token, without a tree. The texts are filters, which need
-/// positions and the spelling of numbers, and stored documents, of which a filter wants one leaf.
+/// Internal to the filter language: reading JSON (RFC 8259) token by token, without a tree. The texts are filters, which
+/// need positions and the spelling of numbers, and stored documents, of which a filter wants one leaf.
 
 #include <cstddef>
 #include <optional>
@@ -11,7 +11,18 @@
 namespace loam {
 
 enum class JsonToken : unsigned char {
-  object_begin, object_end, array_begin, array_end, colon, comma, string, number, boolean, null, end, malformed,
+  object_begin,
+  object_end,
+  array_begin,
+  array_end,
+  colon,
+  comma,
+  string,
+  number,
+  boolean,
+  null,
+  end,
+  malformed,
 };
 
 /// After anything returned false or nullopt, offset() is where the text went wrong. UTF-8 inside strings is not checked.

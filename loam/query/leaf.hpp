@@ -8,7 +8,8 @@
 
 namespace loam {
 
-/// `leaf` is a bound condition (never and, or, not, constant), `value` its column's. A Json value is looked into along the path.
+/// `leaf` is a bound condition (never and, or, not, constant), `value` its column's. A Json value is looked into along the
+/// path.
 Truth evaluate_leaf(const Filter& leaf, const Value& value);
 
 /// The same for the text of a JSON column that is not NULL.

@@ -8,8 +8,9 @@
 
 namespace loam {
 
-/// Whether all of `text` fits `pattern`: `%` any run of bytes, `_` one code point, `\x` the character x itself. Both are UTF-8.
-/// O(text * pattern) at worst, without recursion: greedy matching with one point of return (as Krauss, "Matching Wildcards").
+/// Whether all of `text` fits `pattern`: `%` any run of bytes, `_` one code point, `\x` the character x itself. Both are
+/// UTF-8. O(text * pattern) at worst, without recursion: greedy matching with one point of return (as Krauss, "Matching
+/// Wildcards").
 bool like_matches(std::string_view text, std::string_view pattern) noexcept;
 
 /// False when the pattern ends in a lone `\`.

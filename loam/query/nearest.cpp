@@ -26,9 +26,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::vector<std::string_view> by_distance(std::string_view name, std::vector<std::string_view> known) {
-  std::stable_sort(known.begin(), known.end(), [&](std::string_view a, std::string_view b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
+  std::stable_sort(known.begin(), known.end(),
+                   [&](std::string_view a, std::string_view b) { return edit_distance(name, a) < edit_distance(name, b); });
   return known;
 }
 

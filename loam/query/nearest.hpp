@@ -8,7 +8,8 @@
 
 namespace loam {
 
-/// Insertions, deletions and changes of bytes, ASCII case ignored (Levenshtein). O(a * b); texts beyond 128 bytes count as far.
+/// Insertions, deletions and changes of bytes, ASCII case ignored (Levenshtein). O(a * b); texts beyond 128 bytes count as
+/// far.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// All of them, the nearest first, else in their order.

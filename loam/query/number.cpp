@@ -8,7 +8,8 @@
 namespace loam {
 namespace {
 
-/// Value = 0.d1d2d3.. * 10^magnitude with d1 != 0; zero has no digits. Views into the text, so digits are looked up in place.
+/// Value = 0.d1d2d3.. * 10^magnitude with d1 != 0; zero has no digits. Views into the text, so digits are looked up in
+/// place.
 struct DecimalParts {
   bool negative = false;
   std::string_view whole;
@@ -71,8 +72,9 @@ int compare_decimal_texts(std::string_view a, std::string_view b) noexcept {
 std::string decimal_text(double number) {
   // Not chars_format::fixed: above 2^53 that writes the exact value (1e23 as 99999999999999991611392), not the shortest one.
   char buffer[64];
-  std::string_view text(buffer, static_cast<std::size_t>(
-      std::to_chars(buffer, buffer + sizeof buffer, number, std::chars_format::scientific).ptr - buffer));
+  std::string_view text(
+      buffer, static_cast<std::size_t>(
+                  std::to_chars(buffer, buffer + sizeof buffer, number, std::chars_format::scientific).ptr - buffer));
   DecimalParts parts(text);
   if (parts.zero()) return "0";
   std::int64_t digits = static_cast<std::int64_t>(parts.count());  // d.ddd: the first one is not 0

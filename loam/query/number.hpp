@@ -20,9 +20,9 @@ std::string decimal_text(double number);
 /// The number of a value of kind int64, float64 (finite) or decimal as a Decimal's text.
 std::string decimal_text(const Value& number);
 
-/// The value of a number literal `-?digits[.digits][e[+-]digits]`: int64 when it is an integer that fits; double when it has an
-/// exponent or when the shortest form of the double is the same number; else Decimal, so that no digit is lost.
-/// Empty when an exponent leads out of the range of a double, or there are more digits than a Decimal holds.
+/// The value of a number literal `-?digits[.digits][e[+-]digits]`: int64 when it is an integer that fits; double when it has
+/// an exponent or when the shortest form of the double is the same number; else Decimal, so that no digit is lost. Empty
+/// when an exponent leads out of the range of a double, or there are more digits than a Decimal holds.
 std::optional<Value> number_literal(std::string_view text);
 
 /// Comparison of an integer with a double, exact; the double is not NaN. Sign of a - b.

@@ -11,7 +11,7 @@
 #include "loam/core/value.hpp"
 #include "loam/query/filter.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// SQL text and the values of its `?` parameters, in the order of their appearance.
 struct SqlText {
@@ -67,8 +67,8 @@ class SqlDialect {
   /// update, do nothing.
   virtual std::string on_conflict(const std::vector<std::string>& key, const std::vector<std::string>& update) const = 0;
 
-  /// One condition of a filter (never and, or, not, constant) on a bound column; three-valued like evaluate(). `column_sql` is
-  /// the quoted reference, `kind` its type. Values and JSON keys are bound, never written into the text.
+  /// One condition of a filter (never and, or, not, constant) on a bound column; three-valued like evaluate(). `column_sql`
+  /// is the quoted reference, `kind` its type. Values and JSON keys are bound, never written into the text.
   virtual Result<SqlText> condition(const Filter& leaf, std::string_view column_sql, ValueKind kind) const = 0;
 
   /// Statements that create or drop the full-text index and keep it in step with its table from then on, whoever writes.

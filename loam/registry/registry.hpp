@@ -17,7 +17,7 @@
 #include "loam/ports/embedder.hpp"
 #include "loam/ports/kv.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// const methods are thread-safe
 class Registry {

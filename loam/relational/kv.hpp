@@ -7,7 +7,7 @@
 #include "loam/ports/database.hpp"
 #include "loam/ports/kv.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Creates or migrates its table. `db` and `clock` outlive the returned store. Besides what the port says: conflict, with
 /// nothing applied, when the database chose this call as the loser of a race (PostgreSQL only; retryable).

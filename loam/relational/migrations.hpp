@@ -9,7 +9,7 @@
 
 #include "loam/ports/database.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct Migration {
   int version;       ///< 1, 2, 3, .. without a gap

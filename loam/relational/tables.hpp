@@ -8,7 +8,7 @@
 #include "loam/ports/database.hpp"
 #include "loam/ports/tables.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct RelationalTablesOptions {
   std::size_t search_threads = 0;  ///< of one exact vector search; 0: one for each core

@@ -55,7 +55,8 @@ TEST_F(TablesDamage, WrongAndInfiniteVectorsAreNamedAndNoSearchAnswersWithThem) 
   EXPECT_THAT(found.error().message(), HasSubstr("row 1"));
   must(notes_->update({{"body", "plum"}}, "id = 1"));
   must(notes_->update({{"body", "kiwi"}}, "id = 2"));
-  EXPECT_EQ(must(notes_->search({.text = "plum", .mode = SearchMode::vector})).hits.size(), 2u) << "writing the text again heals";
+  EXPECT_EQ(must(notes_->search({.text = "plum", .mode = SearchMode::vector})).hits.size(), 2u)
+      << "writing the text again heals";
   EXPECT_THAT(problems(), IsEmpty());
 }
 

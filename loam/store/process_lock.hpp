@@ -15,7 +15,7 @@
 #include "loam/adapters/sqlite/sqlite.hpp"
 #include "loam/core/time.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Who took the lock last. While somebody holds it, that is the holder.
 struct LockRecord {

@@ -24,7 +24,7 @@
 #include "loam/ports/kv.hpp"
 #include "loam/ports/tables.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct StoreOptions {
   bool create = true;      ///< make the directory when it is not there; else not_found

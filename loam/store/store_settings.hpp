@@ -13,7 +13,7 @@
 #include "loam/core/config.hpp"
 #include "loam/store/store.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct StoreSettings {
   std::string location;
@@ -21,7 +21,8 @@ struct StoreSettings {
 };
 
 /// Fields: store (a path or URL, required), create, read_only (booleans), durability (full | normal),
-/// write_timeout_ms (0 to a day), search_threads (0 to 1024). invalid_argument names the field and where its value came from.
+/// write_timeout_ms (0 to a day), search_threads (0 to 1024). invalid_argument names the field and where its value came
+/// from.
 Result<StoreSettings> read_store_settings(Config& config);
 
 }  // namespace loam

@@ -9,7 +9,8 @@ namespace {
 
 TEST(StoreSettings, ReadEveryFieldOfAllLayers) {
   Config config;
-  ASSERT_TRUE(config.add_json(R"({"store": "app.loam", "durability": "normal", "create": false, "search_threads": 3})", "f").ok());
+  ASSERT_TRUE(
+      config.add_json(R"({"store": "app.loam", "durability": "normal", "create": false, "search_threads": 3})", "f").ok());
   config.add_environment([](const char* name) { return std::strcmp(name, "LOAM_WRITE_TIMEOUT_MS") == 0 ? "250" : nullptr; });
 
   StoreSettings settings = read_store_settings(config).value();
@@ -39,8 +40,7 @@ TEST(StoreSettings, NameTheFieldThatIsWrong) {
   wrong.set("durability", "sometimes", "loam.json");
 
   EXPECT_NE(read_store_settings(missing).error().message().find("store is missing"), std::string::npos);
-  EXPECT_EQ(read_store_settings(wrong).error().message(),
-            "the setting durability (from loam.json) is none of full, normal");
+  EXPECT_EQ(read_store_settings(wrong).error().message(), "the setting durability (from loam.json) is none of full, normal");
 }
 
 }  // namespace

@@ -13,7 +13,8 @@
 #include "loam/core/context.hpp"
 #include "loam/core/result.hpp"
 
-namespace loam::vector {
+namespace [[gnu::visibility("default")]] loam {
+namespace vector {
 
 enum class Distance : std::uint8_t { cosine, euclidean, inner_product, manhattan };
 
@@ -70,4 +71,5 @@ class FlatIndex {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace loam::vector
+}  // namespace vector
+}  // namespace loam

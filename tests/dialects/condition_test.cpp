@@ -32,17 +32,21 @@ class DialectCondition : public test::DialectTest {
                           : std::vector<std::int64_t>{};
   }
 
-  FilterColumns columns_ = {{"id", ValueKind::int64, "t.\"id\""}, {"name", ValueKind::string, "t.\"name\""}, {"attrs", ValueKind::json, "t.\"attrs\""}};
+  FilterColumns columns_ = {{"id", ValueKind::int64, "t.\"id\""},
+                            {"name", ValueKind::string, "t.\"name\""},
+                            {"attrs", ValueKind::json, "t.\"attrs\""}};
 };
 
 TEST_P(DialectCondition, ConditionsStandInParentheses) {
-  EXPECT_THAT(integers("SELECT id FROM t WHERE id = 2 AND " + compiled("id = 1 OR id = 2")->sql, compiled("id = 1 OR id = 2")->parameters),
+  EXPECT_THAT(integers("SELECT id FROM t WHERE id = 2 AND " + compiled("id = 1 OR id = 2")->sql,
+                       compiled("id = 1 OR id = 2")->parameters),
               ElementsAre(2));
 }
 
 TEST_P(DialectCondition, ValuesAndKeysNeverReachTheText) {
   const char* canary = "'); DROP TABLE t; --";
-  auto condition = compiled(R"(attrs."'); DROP TABLE t; --" = '''); DROP TABLE t; --' OR name LIKE '''); DROP TABLE t; --%')");
+  auto condition =
+      compiled(R"(attrs."'); DROP TABLE t; --" = '''); DROP TABLE t; --' OR name LIKE '''); DROP TABLE t; --%')");
   ASSERT_TRUE(condition.ok());
   EXPECT_EQ(condition->sql.find("DROP"), std::string::npos) << canary;
   EXPECT_THAT(matching(R"(attrs."'); DROP TABLE t; --" = 'x')"), ElementsAre(1));
@@ -62,7 +66,8 @@ TEST_P(DialectCondition, TheWidestAndTheDeepestFilterRun) {
   EXPECT_THAT(matching(deep + "id = 1"), ElementsAre(1));
   // x OR (x AND (x OR ..)), at each level a bush beside it: as bad as the caps allow.
   std::string nested = "id = 1", bush = "(id = 1 AND (id = 1 OR NOT (id = 2 AND (id = 1 OR id = 1))))";
-  for (std::size_t i = 0; i + 6 < limits::filter_depth_max; ++i) nested = bush + (i % 2 == 0 ? " AND (" : " OR (") + nested + ")";
+  for (std::size_t i = 0; i + 6 < limits::filter_depth_max; ++i)
+    nested = bush + (i % 2 == 0 ? " AND (" : " OR (") + nested + ")";
   EXPECT_THAT(matching(nested), ElementsAre(1));
   std::string alternating = "id = 1";
   for (std::size_t i = 0; i + 2 < limits::filter_depth_max; ++i)
@@ -75,7 +80,8 @@ TEST_P(DialectCondition, TheWidestAndTheDeepestFilterRun) {
 
 TEST_P(DialectCondition, AsManyValuesAsTheDatabaseTakes) {
   Filter in{.op = FilterOp::in, .field = {"id", {}}, .values = {}, .children = {}};
-  for (std::size_t i = 0; i < dialect().limits().parameters_max; ++i) in.values.emplace_back(static_cast<std::int64_t>(i + 2));
+  for (std::size_t i = 0; i < dialect().limits().parameters_max; ++i)
+    in.values.emplace_back(static_cast<std::int64_t>(i + 2));
   auto fits = compile_filter(in, columns_, dialect());
   ASSERT_TRUE(fits.ok());
   EXPECT_THAT(integers("SELECT id FROM t WHERE " + fits->sql, fits->parameters), ElementsAre(2));
@@ -97,10 +103,12 @@ TEST_P(DialectCondition, AJsonListLongerThanAFilterTextRuns) {
 TEST_P(DialectCondition, IndexesServePlainConditions) {
   run("CREATE INDEX by_name ON t(name)");
   if (!sqlite()) return;  // PostgreSQL's choice depends on statistics; the operators are its own
-  for (const char* text : {"name = 'one'", "name > 'a'", "name IN ('one', 'two')", "name BETWEEN 'a' AND 'p'", "name LIKE 'on%'"}) {
+  for (const char* text :
+       {"name = 'one'", "name > 'a'", "name IN ('one', 'two')", "name BETWEEN 'a' AND 'p'", "name LIKE 'on%'"}) {
     auto condition = compiled(text);
     std::string plan;
-    for (const auto& row : rows("EXPLAIN QUERY PLAN SELECT id FROM t WHERE " + condition->sql, condition->parameters)) plan += row.back().to_display();
+    for (const auto& row : rows("EXPLAIN QUERY PLAN SELECT id FROM t WHERE " + condition->sql, condition->parameters))
+      plan += row.back().to_display();
     EXPECT_THAT(plan, HasSubstr("USING INDEX by_name")) << text;
   }
   EXPECT_THAT(matching("name LIKE 'o%' AND name NOT LIKE 'O%'"), ElementsAre(1));

@@ -55,7 +55,8 @@ class DialectTest : public testing::TestWithParam<const char*> {
   std::unique_ptr<Database> db_;
 };
 
-#define LOAM_ON_EVERY_DIALECT(Suite) \
-  INSTANTIATE_TEST_SUITE_P(Sql, Suite, testing::Values("sqlite", "postgres"), [](const auto& about) { return std::string(about.param); })
+#define LOAM_ON_EVERY_DIALECT(Suite)                                          \
+  INSTANTIATE_TEST_SUITE_P(Sql, Suite, testing::Values("sqlite", "postgres"), \
+                           [](const auto& about) { return std::string(about.param); })
 
 }  // namespace loam::test

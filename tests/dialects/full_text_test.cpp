@@ -16,7 +16,8 @@ class DialectFullText : public test::DialectTest {
     if (IsSkipped() || HasFatalFailure()) return;
     std::string text = dialect().column_type(ValueKind::string);
     // Names that FTS5 keeps for itself, that need quoting, and one that differs from the index's only in being a column.
-    run("CREATE TABLE " + q(index_.table) + " (id BIGINT PRIMARY KEY, " + q("rank") + " " + text + ", " + q("it's \"b\"") + " " + text + ")");
+    run("CREATE TABLE " + q(index_.table) + " (id BIGINT PRIMARY KEY, " + q("rank") + " " + text + ", " + q("it's \"b\"") +
+        " " + text + ")");
     run("INSERT INTO " + q(index_.table) + " VALUES (1, 'the quick brown fox', 'jumps')");
     run(dialect().create_full_text(index_));
   }
@@ -31,7 +32,8 @@ class DialectFullText : public test::DialectTest {
     if (query.empty()) return {};
     SqlText select = dialect().full_text_select(index_, query);
     std::vector<std::int64_t> ids;
-    for (const auto& row : rows("SELECT row_id, score FROM (" + select.sql + ") AS hits ORDER BY score DESC, row_id", select.parameters)) {
+    for (const auto& row :
+         rows("SELECT row_id, score FROM (" + select.sql + ") AS hits ORDER BY score DESC, row_id", select.parameters)) {
       ids.push_back(row.at(0).as<std::int64_t>());
       EXPECT_EQ(row.at(1).kind(), ValueKind::float64);
     }
@@ -40,7 +42,8 @@ class DialectFullText : public test::DialectTest {
 
   void check_index() { run(dialect().check_full_text(index_)); }
 
-  FullTextIndex index_{.table = "my \"notes\"", .row_id_column = "id", .index = "notes 'fts'", .columns = {"rank", "it's \"b\""}};
+  FullTextIndex index_{
+      .table = "my \"notes\"", .row_id_column = "id", .index = "notes 'fts'", .columns = {"rank", "it's \"b\""}};
 };
 
 TEST_P(DialectFullText, RowsFromBeforeTheIndexAreFound) { EXPECT_THAT(search("quick jumps"), ElementsAre(1)); }
@@ -54,7 +57,8 @@ TEST_P(DialectFullText, FollowsEveryKindOfWrite) {
   EXPECT_THAT(search("cat"), ElementsAre(2));
   run("UPDATE " + q(index_.table) + " SET id = 20 WHERE id = 2");
   EXPECT_THAT(search("cat"), ElementsAre(20));
-  run("INSERT INTO " + q(index_.table) + " VALUES (20, 'bird', 'fish') " + dialect().on_conflict({"id"}, {"rank", "it's \"b\""}));
+  run("INSERT INTO " + q(index_.table) + " VALUES (20, 'bird', 'fish') " +
+      dialect().on_conflict({"id"}, {"rank", "it's \"b\""}));
   EXPECT_THAT(search("cat"), IsEmpty());
   EXPECT_THAT(search("bird fish"), ElementsAre(20));
   if (sqlite()) {
@@ -92,10 +96,47 @@ TEST_P(DialectFullText, WordsOfAnyScriptAreFoundWithoutCase) {
 }
 
 TEST_P(DialectFullText, NoQueryIsASyntaxErrorOrMeansAnythingButItsWords) {
-  const std::string_view queries[] = {"\"", "'", "quick\" OR \"jumps", "quick' | 'x", "NEAR(quick fox)", "quick*", "^quick", "rank:quick", "-quick",
-                                      "quick & !fox", "quick:*", "(((", ")", "AND", "OR", "NOT", "quick AND", "a + b", "{rank}: x", "\\", "quick\\",
-                                      "''", "<->", "quick <-> fox", "%", "_", ";", "--", "/*", "\xff\xfe", "quick\xff" "fox", std::string_view("quick\0fox", 9),
-                                      "e\u0301", "😀", "😀 quick", "—", "\u200d", "?", "$1", "*"};
+  const std::string_view queries[] = {"\"",
+                                      "'",
+                                      "quick\" OR \"jumps",
+                                      "quick' | 'x",
+                                      "NEAR(quick fox)",
+                                      "quick*",
+                                      "^quick",
+                                      "rank:quick",
+                                      "-quick",
+                                      "quick & !fox",
+                                      "quick:*",
+                                      "(((",
+                                      ")",
+                                      "AND",
+                                      "OR",
+                                      "NOT",
+                                      "quick AND",
+                                      "a + b",
+                                      "{rank}: x",
+                                      "\\",
+                                      "quick\\",
+                                      "''",
+                                      "<->",
+                                      "quick <-> fox",
+                                      "%",
+                                      "_",
+                                      ";",
+                                      "--",
+                                      "/*",
+                                      "\xff\xfe",
+                                      "quick\xff"
+                                      "fox",
+                                      std::string_view("quick\0fox", 9),
+                                      "e\u0301",
+                                      "😀",
+                                      "😀 quick",
+                                      "—",
+                                      "\u200d",
+                                      "?",
+                                      "$1",
+                                      "*"};
   for (std::string_view query : queries) {
     for (bool all : {true, false}) {
       std::string built = dialect().full_text_query(query, all);

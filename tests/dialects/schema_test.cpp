@@ -20,13 +20,15 @@ class DialectSchema : public test::DialectTest {
   }
 
   void create_change_log() {
-    run("CREATE TABLE loam_changes (seq " + dialect().auto_key_type() + ", table_id " + dialect().column_type(ValueKind::int64) +
-        " NOT NULL, row_id " + dialect().column_type(ValueKind::int64) + " NOT NULL)");
+    run("CREATE TABLE loam_changes (seq " + dialect().auto_key_type() + ", table_id " +
+        dialect().column_type(ValueKind::int64) + " NOT NULL, row_id " + dialect().column_type(ValueKind::int64) +
+        " NOT NULL)");
   }
 };
 
 TEST_P(DialectSchema, AnyNameStaysAName) {
-  for (const char* name : {"plain", "select", "with space", "quo\"te", "'); DROP TABLE sentinel; --", "?", "ü😀", "$1", "a\\b", "--", "[x]", "`y`"}) {
+  for (const char* name : {"plain", "select", "with space", "quo\"te", "'); DROP TABLE sentinel; --", "?", "ü😀", "$1",
+                           "a\\b", "--", "[x]", "`y`"}) {
     run("CREATE TABLE " + q(name) + " (" + q(name) + " " + dialect().column_type(ValueKind::string) + ")");
     run("INSERT INTO " + q(name) + " (" + q(name) + ") VALUES (?)", {"value"});
     auto found = rows("SELECT " + q(name) + " FROM " + q(name) + " WHERE " + q(name) + " = ?", {"value"});
@@ -111,9 +113,10 @@ TEST_P(DialectSchema, TheWriteLockRunsInsideATransaction) {
   EXPECT_EQ(lock.sql.empty(), sqlite());
   if (lock.sql.empty()) return;
   EXPECT_TRUE(db_->atomically([&](SqlSession& session) -> Result<void> {
-    LOAM_TRY(session.execute(lock.sql, lock.parameters));
-    return {};
-  }).ok());
+                   LOAM_TRY(session.execute(lock.sql, lock.parameters));
+                   return {};
+                 })
+                  .ok());
 }
 
 LOAM_ON_EVERY_DIALECT(DialectSchema);

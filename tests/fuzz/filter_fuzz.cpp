@@ -1,5 +1,5 @@
-/// The filter language end to end: what parses prints and parses back to the same, and SQLite finds the rows that the evaluator
-/// names, whatever the text.
+/// The filter language end to end: what parses prints and parses back to the same, and SQLite finds the rows that the
+/// evaluator names, whatever the text.
 
 #include <cstdint>
 #include <memory>
@@ -32,11 +32,19 @@ using Row = std::vector<Value>;
 const std::vector<Row>& rows() {
   static const std::vector<Row> list = {
       Row(8),
-      {1, 0.5, "a", Decimal{"1.50"}, true, Bytes{"a"}, Timestamp{0}, Json{R"({"a": 1, "b": [1, "x", null, {"a": true}], "": ""})"}},
+      {1, 0.5, "a", Decimal{"1.50"}, true, Bytes{"a"}, Timestamp{0},
+       Json{R"({"a": 1, "b": [1, "x", null, {"a": true}], "": ""})"}},
       {-1, -0.0, "", Decimal{"-0.1"}, false, Bytes{""}, Timestamp{1}, Json{R"(["a", 1.50, "%", false])"}},
       {std::int64_t{9007199254740993}, 1e300, "a%b_\\'\"", Decimal{"123456789012345678901234567890"}, true,
        Bytes{std::string("\0\xff", 2)}, Timestamp{-1}, Json{"\"text\""}},
-      {std::int64_t{9223372036854775807}, 9007199254740992.0, "ü😀", Decimal{"0"}, {}, {}, {}, Json{R"({"a": {"b": {"c": "d"}}, "a.b": -1e400})"}},
+      {std::int64_t{9223372036854775807},
+       9007199254740992.0,
+       "ü😀",
+       Decimal{"0"},
+       {},
+       {},
+       {},
+       Json{R"({"a": {"b": {"c": "d"}}, "a.b": -1e400})"}},
       {0, 2.5, "text", {}, true, Bytes{"text"}, Timestamp{1767225600000000}, Json{"null"}},
   };
   return list;
@@ -90,7 +98,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace loam;
   auto filter = Filter::parse({reinterpret_cast<const char*>(data), size});
   if (!filter.ok()) {
-    fuzz::require(filter.error().code() == ErrorCode::invalid_argument && !filter.error().message().empty(), "an error without a reason");
+    fuzz::require(filter.error().code() == ErrorCode::invalid_argument && !filter.error().message().empty(),
+                  "an error without a reason");
     return 0;
   }
   check_reads_back(*filter);

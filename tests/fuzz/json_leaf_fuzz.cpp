@@ -52,11 +52,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   bool expected = library_takes(document, foreign_reason);
   // The library passes over a byte order mark and takes NUL for the end; RFC 8259 knows neither.
   bool lenient = document.starts_with("\xEF\xBB\xBF") || document.find('\0') != document.npos;
-  if (!foreign_reason && !lenient) fuzz::require(find_json(document, {}).has_value() == expected, "not the library's idea of JSON");
+  if (!foreign_reason && !lenient)
+    fuzz::require(find_json(document, {}).has_value() == expected, "not the library's idea of JSON");
 
   auto leaf = find_json(document, path);
   if (leaf) {
-    bool inside = leaf->text.data() >= document.data() && leaf->text.data() + leaf->text.size() <= document.data() + document.size();
+    bool inside =
+        leaf->text.data() >= document.data() && leaf->text.data() + leaf->text.size() <= document.data() + document.size();
     fuzz::require(inside && find_json(leaf->text, {}).has_value(), "a leaf that is no value of the document");
   }
   for (FilterOp op : {FilterOp::eq, FilterOp::lt, FilterOp::contains, FilterOp::like, FilterOp::in}) {

@@ -16,7 +16,7 @@ struct Sample {
 };
 
 Result<Sample> make_sample() {
-  LOAM_TRY(test::PostgresServer* server, test::shared_postgres());
+  LOAM_TRY(test::PostgresServer * server, test::shared_postgres());
   LOAM_TRY(std::string url, server->fresh_database());
   LOAM_TRY(PostgresOptions options, parse_postgres_url(url));
   options.pool.connections_min = 1;
@@ -31,9 +31,9 @@ Result<Sample>& sample() {
   return one;
 }
 
-#define LOAM_NEEDS_SAMPLE()                                                                \
-  if (!sample().ok() && test::missing_servers_are_skipped())                               \
-    GTEST_SKIP() << "needs PostgreSQL: " << sample().error().to_string();                  \
+#define LOAM_NEEDS_SAMPLE()                                               \
+  if (!sample().ok() && test::missing_servers_are_skipped())              \
+    GTEST_SKIP() << "needs PostgreSQL: " << sample().error().to_string(); \
   if (!sample().ok()) FAIL() << sample().error().to_string()
 
 TEST(QueryDifferential, PostgresFindsWhatTheEvaluatorSays) {
@@ -48,7 +48,8 @@ TEST(QueryDifferential, PostgresComparisonIsNotVacuous) {
   LOAM_NEEDS_SAMPLE();
   test::SampleTable& table = *sample()->table;
   std::size_t before = table.rows_matched();
-  for (const char* text : {"size > 0", "name LIKE '%a%'", "attrs.a = 1", "attrs CONTAINS 'a'", "price < 1", "\"seen at\" >= '2000-01-01'"}) {
+  for (const char* text :
+       {"size > 0", "name LIKE '%a%'", "attrs.a = 1", "attrs CONTAINS 'a'", "price < 1", "\"seen at\" >= '2000-01-01'"}) {
     EXPECT_EQ(table.disagreement(Filter::parse(text).value()), "");
     EXPECT_GT(table.rows_matched(), before) << text << " matched no row of the sample";
     before = table.rows_matched();

@@ -89,8 +89,9 @@ std::string SampleTable::compare(const Filter& bound) {
     rows_matched_ += truth == Truth::yes ? 1 : 0;
     if ((truth == Truth::yes) == (*found)[i]) continue;
     std::string said = truth == Truth::yes ? "yes" : truth == Truth::no ? "no" : "unknown";
-    return to_string(bound) + "\nrow " + std::to_string(i) + ": evaluate says " + said + ", " + std::string(db_.dialect().name()) +
-           (((*found)[i]) ? " finds it\n" : " does not find it\n") + show(row) + show(*sql);
+    return to_string(bound) + "\nrow " + std::to_string(i) + ": evaluate says " + said + ", " +
+           std::string(db_.dialect().name()) + (((*found)[i]) ? " finds it\n" : " does not find it\n") + show(row) +
+           show(*sql);
   }
   return "";
 }

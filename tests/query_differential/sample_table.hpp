@@ -1,7 +1,7 @@
 #pragma once
 
-/// One table of awkward rows in a database and, beside it, the same rows in memory: what a compiled filter finds must be what the
-/// evaluator says.
+/// One table of awkward rows in a database and, beside it, the same rows in memory: what a compiled filter finds must be
+/// what the evaluator says.
 
 #include <memory>
 #include <string>
@@ -17,8 +17,8 @@ class SampleTable {
   /// Creates the table `sample` and stores `count` rows drawn with `seed`. The database outlives this object.
   static Result<std::unique_ptr<SampleTable>> create(Database& db, std::size_t count, std::uint64_t seed);
 
-  /// Empty when, for the filter and for its negation, the database finds just the rows for which evaluate() says yes; else what
-  /// differs, with the row, the SQL and its parameters.
+  /// Empty when, for the filter and for its negation, the database finds just the rows for which evaluate() says yes; else
+  /// what differs, with the row, the SQL and its parameters.
   std::string disagreement(const Filter& filter);
 
   std::size_t rows_matched() const { return rows_matched_; }

@@ -46,12 +46,14 @@ Filter deep_filter() {
 // Once NOT and parentheses were written as they nest, and SQLite's parser stack of 100 entries overflowed at depth 34.
 TEST(QueryDifferential, SqliteTakesFiltersAsDeepAsTheCap) {
   rc::Random random(test::base_seed());
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(sample().disagreement(rc::gen::exec(deep_filter)(random.split(), 100).value()), "");
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(sample().disagreement(rc::gen::exec(deep_filter)(random.split(), 100).value()), "");
 }
 
 TEST(QueryDifferential, SqliteComparisonIsNotVacuous) {
   std::size_t before = sample().rows_matched();
-  for (const char* text : {"size > 0", "name LIKE '%a%'", "attrs.a = 1", "attrs CONTAINS 'a'", "price < 1", "\"seen at\" >= '2000-01-01'"}) {
+  for (const char* text :
+       {"size > 0", "name LIKE '%a%'", "attrs.a = 1", "attrs CONTAINS 'a'", "price < 1", "\"seen at\" >= '2000-01-01'"}) {
     EXPECT_EQ(sample().disagreement(Filter::parse(text).value()), "");
     EXPECT_GT(sample().rows_matched(), before) << text << " matched no row of the sample";
     before = sample().rows_matched();

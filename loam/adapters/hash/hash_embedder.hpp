@@ -8,7 +8,7 @@
 
 #include "loam/ports/embedder.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// invalid_argument unless 64 <= dimension <= 4096. About 1 us for each word; an empty text gives the zero vector.
 Result<std::shared_ptr<Embedder>> make_hash_embedder(std::size_t dimension);

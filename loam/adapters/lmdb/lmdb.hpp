@@ -12,7 +12,7 @@
 #include "loam/ports/durability.hpp"
 #include "loam/ports/kv.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct LmdbOptions {
   std::string path;    ///< a directory of its own; made (0700) when absent, its parent exists

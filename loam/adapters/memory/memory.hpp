@@ -10,7 +10,7 @@
 
 #include "loam/ports/kv.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// An empty store, sharded so that threads on different keys do not wait for each other. Its data lives as long as the store
 /// or one of its namespaces does. `clock` outlives both. Expired entries keep their memory until purge_expired(), clear() or

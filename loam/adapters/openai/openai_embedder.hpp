@@ -12,7 +12,7 @@
 #include "loam/core/secret.hpp"
 #include "loam/ports/embedder.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct OpenAiOptions {
   /// http or https, without user, password, query and fragment; slashes at its end are dropped.

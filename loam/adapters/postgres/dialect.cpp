@@ -8,8 +8,8 @@
 ///   string     text COLLATE "C"   compared by bytes; the server refuses NUL
 ///   bytes      bytea
 ///   timestamp  timestamptz        microseconds
-///   json       jsonb              the document, not its text: key order, spaces and repeated keys are not kept, \u0000 is refused
-///   vector     real[]             a type of its own, so that it does not come back as bytes
+///   json       jsonb              the document, not its text: key order, spaces and repeated keys are not kept, \u0000 is
+///   refused vector     real[]             a type of its own, so that it does not come back as bytes
 ///
 /// jsonb, not json: a filter must not parse every document again, and must not fail on one that json lets in and its
 /// operators refuse (\u0000).
@@ -77,7 +77,8 @@ SqlText comparison(SqlText subject, const Filter& leaf, const std::vector<Value>
   switch (leaf.op) {
     case FilterOp::in: return std::move(text.append(" IN (").append(list_of(values, cast)).append(")"));
     case FilterOp::between:
-      return std::move(text.append(" BETWEEN ").append(list_of({values[0]}, cast)).append(" AND ").append(list_of({values[1]}, cast)));
+      return std::move(
+          text.append(" BETWEEN ").append(list_of({values[0]}, cast)).append(" AND ").append(list_of({values[1]}, cast)));
     default: return std::move(text.append(" ").append(sql_word(leaf.op)).append(" ").append(list_of({values[0]}, cast)));
   }
 }
@@ -273,7 +274,8 @@ std::string PostgresDialect::full_text_query(std::string_view words, bool all_wo
 }
 
 /// One function for all tables, one call for each statement: the rows come as transition tables, whatever their number.
-/// search_path is that of the creation, so that the log is found whoever writes. TRUNCATE shows no rows, so it logs them before.
+/// search_path is that of the creation, so that the log is found whoever writes. TRUNCATE shows no rows, so it logs them
+/// before.
 std::vector<std::string> PostgresDialect::create_change_triggers(std::string_view table, std::string_view row_id_column,
                                                                  std::int64_t table_id) const {
   std::string id = std::to_string(table_id);
@@ -284,7 +286,8 @@ std::vector<std::string> PostgresDialect::create_change_triggers(std::string_vie
            " FOR EACH STATEMENT EXECUTE FUNCTION loam_record_changes" + arguments;
   };
   return {
-      R"(CREATE OR REPLACE FUNCTION loam_record_changes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $loam$
+      R"(CREATE OR REPLACE FUNCTION loam_record_changes() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $loam$
 DECLARE
   source text := CASE TG_OP
     WHEN 'INSERT' THEN 'SELECT %1$I AS id FROM loam_new'

@@ -8,16 +8,16 @@
 #include "loam/core/secret.hpp"
 #include "loam/ports/database.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 struct PostgresOptions {
-  std::string host = "127.0.0.1";     ///< or a directory with the socket
+  std::string host = "127.0.0.1";  ///< or a directory with the socket
   int port = 5432;
   std::string database = "postgres";
   std::string user = {};
   Secret password = {};
-  std::string schema = {};            ///< search_path; created when absent; empty: the server's default
-  std::string ssl_mode = "prefer";    ///< as libpq's sslmode; remote hosts should say verify-full
+  std::string schema = {};          ///< search_path; created when absent; empty: the server's default
+  std::string ssl_mode = "prefer";  ///< as libpq's sslmode; remote hosts should say verify-full
   std::string application_name = "loam";
   PoolOptions pool = {};
   std::int64_t connect_timeout_ms = 10'000;
@@ -29,8 +29,8 @@ struct PostgresOptions {
 Result<PostgresOptions> parse_postgres_url(std::string_view url);
 
 /// Connects. *the Database is thread-safe*
-/// unavailable when the server cannot be reached, unauthenticated, not_found for an unknown database, unsupported for a server
-/// before version 13, invalid_argument for options that cannot be right. No message holds the password.
+/// unavailable when the server cannot be reached, unauthenticated, not_found for an unknown database, unsupported for a
+/// server before version 13, invalid_argument for options that cannot be right. No message holds the password.
 Result<std::unique_ptr<Database>> open_postgres(PostgresOptions options);
 
 const SqlDialect& postgres_dialect();

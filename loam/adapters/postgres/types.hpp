@@ -47,8 +47,9 @@ bool reads_binary(Oid type) noexcept;
 /// Parameters in the form libpq takes. Borrows strings and bytes from the values, which must outlive it.
 class BoundParameters {
  public:
-  /// `types` are those of the prepared statement; a value whose type is 0 is a NULL that stands in the text. invalid_argument naming the parameter: NUL in text, a decimal that is
-  /// none, a string where the database wants bytes, a value over limits::value_bytes_max, a time out of range.
+  /// `types` are those of the prepared statement; a value whose type is 0 is a NULL that stands in the text.
+  /// invalid_argument naming the parameter: NUL in text, a decimal that is none, a string where the database wants bytes, a
+  /// value over limits::value_bytes_max, a time out of range.
   static Result<BoundParameters> bind(std::span<const Value> values, const std::vector<Oid>& types);
 
   int count() const { return static_cast<int>(pointers_.size()); }

@@ -142,7 +142,8 @@ class SqliteDialect final : public SqlDialect {
   /// with any key, LIKE - goes to the functions of functions.cpp, which answer as evaluate() does.
   Result<SqlText> condition(const Filter& leaf, std::string_view column_sql, ValueKind kind) const override {
     bool bare = leaf.field.path.empty();
-    if (kind == ValueKind::json && !(bare && leaf.op == FilterOp::exists)) return matches("loam_json_matches", column_sql, leaf);
+    if (kind == ValueKind::json && !(bare && leaf.op == FilterOp::exists))
+      return matches("loam_json_matches", column_sql, leaf);
     if (kind == ValueKind::decimal && !asks_for_null(leaf)) return matches("loam_decimal_matches", column_sql, leaf);
     return native_condition(leaf, column_sql);
   }
@@ -176,7 +177,8 @@ std::vector<std::string> SqliteDialect::create_full_text(const FullTextIndex& in
   }
   std::string table = quote(index.table), row_id = quote(index.row_id_column), name = quote(index.index);
   std::string view = index.index + "_rows";
-  std::string remove = "INSERT INTO " + name + "(" + name + ", rowid" + columns + ") VALUES ('delete', old." + row_id + old_values + ");";
+  std::string remove =
+      "INSERT INTO " + name + "(" + name + ", rowid" + columns + ") VALUES ('delete', old." + row_id + old_values + ");";
   std::string add = "INSERT INTO " + name + "(rowid" + columns + ") VALUES (new." + row_id + new_values + ");";
   auto trigger = [&](std::string_view suffix, std::string_view event, const std::string& body) {
     return "CREATE TRIGGER " + quote(index.index + std::string(suffix)) + " AFTER " + std::string(event) + " ON " + table +
@@ -228,8 +230,8 @@ std::vector<std::string> SqliteDialect::create_change_triggers(std::string_view 
     std::string name = quote("loam_changes_of_" + std::string(table) + "_" + std::string(event));
     return "CREATE TRIGGER " + name + " AFTER " + std::string(event) + " ON " + quote(table) + " BEGIN " + body + " END";
   };
-  std::string moved = " INSERT INTO loam_changes(table_id, row_id) SELECT " + id + ", old." + column + " WHERE old." + column +
-                      " <> new." + column + ";";
+  std::string moved = " INSERT INTO loam_changes(table_id, row_id) SELECT " + id + ", old." + column + " WHERE old." +
+                      column + " <> new." + column + ";";
   return {trigger("INSERT", note("new")), trigger("DELETE", note("old")), trigger("UPDATE", note("new") + moved)};
 }
 

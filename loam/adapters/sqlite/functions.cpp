@@ -37,8 +37,8 @@ void guarded(sqlite3_context* context, Work work) {
   }
 }
 
-/// The parsed second argument, kept by SQLite for the statement when it is a constant or a parameter. Null after an error, which
-/// has been reported.
+/// The parsed second argument, kept by SQLite for the statement when it is a constant or a parameter. Null after an error,
+/// which has been reported.
 const Filter* leaf_of(sqlite3_context* context, sqlite3_value* argument, std::unique_ptr<Filter>& holder) {
   if (const auto* kept = static_cast<const Filter*>(sqlite3_get_auxdata(context, 1))) return kept;
   auto parsed = is_text(argument) ? parse_json_filter(text_of(argument)) : Result<Filter>(invalid_argument("not a text"));
@@ -89,10 +89,11 @@ Result<void> install_sql_functions(sqlite3* connection) {
     const char* name;
     Function function;
   };
-  constexpr Entry entries[] = {{"loam_like", like}, {"loam_json_matches", json_matches}, {"loam_decimal_matches", decimal_matches}};
+  constexpr Entry entries[] = {
+      {"loam_like", like}, {"loam_json_matches", json_matches}, {"loam_decimal_matches", decimal_matches}};
   for (const Entry& entry : entries) {
-    int code = sqlite3_create_function_v2(connection, entry.name, 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr,
-                                          entry.function, nullptr, nullptr, nullptr);
+    int code = sqlite3_create_function_v2(connection, entry.name, 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+                                          nullptr, entry.function, nullptr, nullptr, nullptr);
     if (code != SQLITE_OK)
       return Error(ErrorCode::resource_exhausted, std::string("the function ") + entry.name + " could not be added")
           .native({"sqlite", std::to_string(code), sqlite3_errstr(code)});

@@ -10,7 +10,7 @@
 #include "loam/ports/database.hpp"
 #include "loam/ports/durability.hpp"
 
-namespace loam {
+namespace [[gnu::visibility("default")]] loam {
 
 /// Serializes write transactions and checkpoints with other processes. acquire() is called before a write transaction begins
 /// and the returned lease is dropped after it ended and after the checkpoint that may follow.
