@@ -69,7 +69,7 @@ class Pool {
   }
 
   const pid_t process_;
-  const Pool* const former_;  // of the parent process: kept reachable, never used
+  [[maybe_unused]] const Pool* const former_;  // of the parent process: kept reachable, never used
   std::mutex mutex_;
   std::condition_variable job_waits_;
   std::deque<Job*> jobs_;
