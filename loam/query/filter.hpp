@@ -65,9 +65,10 @@ struct Filter {
   bool matches_everything() const;
 };
 
-/// The SQL-like syntax; parse(to_string(f)) gives f again.
+/// The SQL-like syntax; parse(to_string(f)) gives f again for every f that parse() or bind_filter() gave. Of trees that a
+/// program built, an AND or OR of no or one child comes back as what it means.
 std::string to_string(const Filter& filter);
-/// The JSON syntax; parse of it gives f again.
+/// The JSON syntax; parse of it gives f again, as above.
 std::string to_json(const Filter& filter);
 
 /// `a AND b`, flat.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "loam/core/limits.hpp"
 #include "loam/query/filter.hpp"
 
@@ -92,6 +94,28 @@ TEST(FilterParse, ReadsTheJsonSyntax) {
       {" {\"a\":1} ", "a = 1"},
   };
   for (const Reading& reading : readings) EXPECT_EQ(parsed(reading.text), reading.tree) << reading.text;
+}
+
+/// The lines of the blocks marked `filter` in docs/filters.md.
+std::vector<std::string> documented_filters() {
+  std::ifstream page(LOAM_SOURCE_DIR "/docs/filters.md");
+  std::vector<std::string> filters;
+  bool inside = false;
+  for (std::string line; std::getline(page, line);) {
+    bool fence = line.starts_with("```");
+    if (!fence && inside) filters.push_back(line);
+    if (fence) inside = line == "```filter";
+  }
+  return filters;
+}
+
+TEST(FilterParse, ReadsTheExamplesOfItsPage) {
+  auto filters = documented_filters();
+  EXPECT_GE(filters.size(), 8u);
+  for (const std::string& text : filters) {
+    auto filter = Filter::parse(text);
+    EXPECT_TRUE(filter.ok()) << text << "\n" << (filter.ok() ? "" : filter.error().message());
+  }
 }
 
 TEST(FilterParse, KeepsEveryDigitOfANumber) {

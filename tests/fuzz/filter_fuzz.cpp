@@ -91,22 +91,25 @@ void check_sqlite_agrees(const Filter& bound) {
   }
 }
 
+void check(std::string_view text) {
+  auto filter = Filter::parse(text);
+  if (!filter.ok()) {
+    require(filter.error().code() == ErrorCode::invalid_argument && !filter.error().message().empty(),
+            "an error without a reason");
+    return;
+  }
+  check_reads_back(*filter);
+  auto bound = bind_filter(*filter, columns());
+  if (!bound.ok()) return;
+  check_reads_back(*bound);
+  require(compile_filter(*bound, columns(), postgres_dialect()).ok(), "not compiled for PostgreSQL");
+  check_sqlite_agrees(*bound);
+}
+
 }  // namespace
 }  // namespace loam
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace loam;
-  auto filter = Filter::parse({reinterpret_cast<const char*>(data), size});
-  if (!filter.ok()) {
-    fuzz::require(filter.error().code() == ErrorCode::invalid_argument && !filter.error().message().empty(),
-                  "an error without a reason");
-    return 0;
-  }
-  check_reads_back(*filter);
-  auto bound = bind_filter(*filter, columns());
-  if (!bound.ok()) return 0;
-  check_reads_back(*bound);
-  fuzz::require(compile_filter(*bound, columns(), postgres_dialect()).ok(), "not compiled for PostgreSQL");
-  check_sqlite_agrees(*bound);
+  loam::check({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -37,14 +37,9 @@ bool library_takes(std::string_view document, bool& foreign_reason) {
   }
 }
 
-}  // namespace
-}  // namespace loam
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace loam;
-  std::string_view input(reinterpret_cast<const char*>(data), size);
+void check(std::string_view input) {
   std::size_t split = input.find('\0');
-  if (split == input.npos) return 0;
+  if (split == input.npos) return;
   std::vector<std::string> path = path_of(input.substr(0, split));
   std::string_view document = input.substr(split + 1);
 
@@ -67,5 +62,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (void)evaluate_json_leaf(Filter{.op = op, .field = {"v", path}, .values = {literal}, .children = {}}, document);
     }
   }
+}
+
+}  // namespace
+}  // namespace loam
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  loam::check({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -8,8 +8,8 @@
 ///   string     text COLLATE "C"   compared by bytes; the server refuses NUL
 ///   bytes      bytea
 ///   timestamp  timestamptz        microseconds
-///   json       jsonb              the document, not its text: key order, spaces and repeated keys are not kept, \u0000 is
-///   refused vector     real[]             a type of its own, so that it does not come back as bytes
+///   json       jsonb              the document, not its text: key order, spaces, repeated keys are lost; refuses \u0000
+///   vector     real[]             a type of its own, so that it does not come back as bytes
 ///
 /// jsonb, not json: a filter must not parse every document again, and must not fail on one that json lets in and its
 /// operators refuse (\u0000).
@@ -287,7 +287,7 @@ std::vector<std::string> PostgresDialect::create_change_triggers(std::string_vie
   };
   return {
       R"(CREATE OR REPLACE FUNCTION loam_record_changes() RETURNS trigger
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $loam$
+  LANGUAGE plpgsql SET search_path FROM CURRENT AS $loam$
 DECLARE
   source text := CASE TG_OP
     WHEN 'INSERT' THEN 'SELECT %1$I AS id FROM loam_new'
