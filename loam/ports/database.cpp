@@ -30,9 +30,11 @@ Result<QueryResult> SqlSession::query(std::string_view sql, Parameters parameter
   }
 }
 
-Result<void> Transaction::atomically(const std::function<Result<void>(SqlSession&)>& work, const Context&) {
-  std::string name = "loam_atomic_" + std::to_string(++depth_);
+Result<void> Transaction::atomically(const std::function<Result<void>(SqlSession&)>& work, const Context& context) {
+  LOAM_TRY(context.check("atomically"));
+  std::string name = "loam_atomic_" + std::to_string(depth_ + 1);
   LOAM_TRY(savepoint(name));
+  ++depth_;
   Result<void> done = work(*this);
   --depth_;
   if (!done.ok()) {

@@ -255,6 +255,19 @@ TEST_P(DatabaseContract, AtomicallyNestsAsSavepoints) {
   EXPECT_EQ(listed(db(), "SELECT id FROM items ORDER BY id"), "1 4");
 }
 
+TEST_P(DatabaseContract, AtomicallyAfterItsDeadlineDoesNoWork) {
+  auto transaction = db().begin();
+  ASSERT_OK(transaction);
+  bool worked = false;
+  auto work = [&worked](SqlSession&) -> Work {
+    worked = true;
+    return {};
+  };
+  EXPECT_CODE(deadline_exceeded, (*transaction)->atomically(work, Context().deadline_in_ms(-1)));
+  EXPECT_CODE(deadline_exceeded, db().atomically(work, Context().deadline_in_ms(-1)));
+  EXPECT_FALSE(worked);
+}
+
 // -- What there is --
 
 TEST_P(DatabaseContract, TableNamesAreSortedAndWithoutTheDatabasesOwn) {
