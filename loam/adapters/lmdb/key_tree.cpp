@@ -61,7 +61,7 @@ class KeyTree::LmdbKey {
   enum class Kind { entry, child };
   LmdbKey(NodeId node, std::string_view chunk, Kind kind) {
     write_number(node, bytes_);
-    std::memcpy(bytes_ + node_bytes, chunk.data(), chunk.size());
+    if (!chunk.empty()) std::memcpy(bytes_ + node_bytes, chunk.data(), chunk.size());
     size_ = node_bytes + chunk.size();
     if (kind == Kind::child) bytes_[size_++] = 0;
   }
