@@ -28,9 +28,10 @@
 #include "loam/relational/tables.hpp"
 #include "loam/vector/flat_index.hpp"
 
+namespace loam {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Stopwatch = std::chrono::steady_clock;
 
 constexpr std::size_t row_count = 60'000;
 constexpr std::size_t dimension = 384;
@@ -202,9 +203,9 @@ class Percentiles {
   explicit Percentiles(benchmark::State& state) : state_(state) {}
   template <typename Work>
   void time(Work&& work) {
-    auto begun = Clock::now();
+    auto begun = Stopwatch::now();
     work();
-    ms_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begun).count());
+    ms_.push_back(std::chrono::duration<double, std::milli>(Stopwatch::now() - begun).count());
   }
   ~Percentiles() { report(state_, "", ms_); }
 
@@ -217,9 +218,9 @@ void Import(benchmark::State& state) {
   catalogue();
   for (auto _ : state) {
     Fixture fixture;
-    auto begun = Clock::now();
+    auto begun = Stopwatch::now();
     fixture.import();
-    double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+    double seconds = std::chrono::duration<double>(Stopwatch::now() - begun).count();
     state.SetIterationTime(seconds);
     state.counters["rows_per_s"] = row_count / seconds;
   }
@@ -317,11 +318,11 @@ void AddOneRow(benchmark::State& state) {
   std::vector<double> add_ms, catch_up_ms, total_ms;
   for (auto _ : state) {
     std::int64_t number = next++;
-    auto begun = Clock::now();
+    auto begun = Stopwatch::now();
     must(table.add({{{"name", "bench-row-" + std::to_string(number)},
                      {"section", "bench"},
                      {"description", "a row that the benchmark adds"}}}));
-    add_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begun).count());
+    add_ms.push_back(std::chrono::duration<double, std::milli>(Stopwatch::now() - begun).count());
     SearchResult found =
         must(table.search({.text = "bench row " + std::to_string(number) + " that the benchmark adds", .limit = 1}));
     if (found.rows.at(0, "name") != Value("bench-row-" + std::to_string(number))) std::exit(1);
@@ -351,5 +352,6 @@ void AddOneRowPlainSql(benchmark::State& state) {
 BENCHMARK(AddOneRowPlainSql)->UseRealTime()->Iterations(500)->Unit(benchmark::kMillisecond);
 
 }  // namespace
+}  // namespace loam
 
 BENCHMARK_MAIN();
