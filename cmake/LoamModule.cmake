@@ -61,16 +61,19 @@ function(loam_module)
   endif()
 endfunction()
 
-# loam_test(NAME x SOURCES .. DEPS modules.. VENDOR .. [ENVIRONMENT ..] [LABELS quick|full|soak ..] [TIMEOUT s] [SERIAL])
-#   one GoogleTest program loam_x_test, one ctest entry.
+# loam_test(NAME x SOURCES .. DEPS modules.. VENDOR .. [ENVIRONMENT ..] [LABELS quick|full|soak ..] [TIMEOUT s] [SERIAL]
+#           [READS_SOURCES])
+#   one GoogleTest program loam_x_test, one ctest entry. READS_SOURCES defines LOAM_SOURCE_DIR for it.
 function(loam_test)
-  cmake_parse_arguments(T "SERIAL" "NAME;TIMEOUT" "SOURCES;DEPS;VENDOR;ENVIRONMENT;LABELS" ${ARGN})
+  cmake_parse_arguments(T "SERIAL;READS_SOURCES" "NAME;TIMEOUT" "SOURCES;DEPS;VENDOR;ENVIRONMENT;LABELS" ${ARGN})
   set(target loam_${T_NAME}_test)
   list(TRANSFORM T_DEPS PREPEND loam_)
   add_executable(${target} ${T_SOURCES})
   loam_target_defaults(${target})
   target_link_libraries(${target} PRIVATE ${T_DEPS} ${T_VENDOR} GTest::gmock GTest::gtest_main rapidcheck)
-  target_compile_definitions(${target} PRIVATE LOAM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  if(T_READS_SOURCES)
+    target_compile_definitions(${target} PRIVATE LOAM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  endif()
   if(NOT T_LABELS)
     set(T_LABELS quick)
   endif()

@@ -85,8 +85,8 @@ bool is_number(const Value& value) {
 
 class TableRows final : public RowWriter {
  public:
-  TableRows(std::vector<std::string> columns, Sink& sink, const Terminal& terminal)
-      : sink_(sink), terminal_(terminal), right_(columns.size(), true) {
+  TableRows(std::vector<std::string> columns, Sink& sink, const Terminal& terminal, std::string indent)
+      : sink_(sink), terminal_(terminal), indent_(std::move(indent)), right_(columns.size(), true) {
     for (std::string& column : columns) header_.push_back(escape_control(column));
   }
 
@@ -109,7 +109,7 @@ class TableRows final : public RowWriter {
   Result<void> start_streaming() {
     streaming_ = true;
     choose_widths();
-    std::string line = terminal_.styled("1", padded(header_));
+    std::string line = indent_ + terminal_.styled("1", padded(header_));
     LOAM_TRY(sink_.write(line + "\n"));
     for (const auto& cells : held_) LOAM_TRY(write_line(cells));
     held_ = {};
@@ -121,7 +121,7 @@ class TableRows final : public RowWriter {
     for (const auto& cells : held_)
       for (std::size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], display_width(cells[i]));
     if (terminal_.width == 0) return;
-    std::size_t gaps = column_gap.size() * (widths_.empty() ? 0 : widths_.size() - 1);
+    std::size_t gaps = indent_.size() + column_gap.size() * (widths_.empty() ? 0 : widths_.size() - 1);
     for (;;) {  // take from the widest until the line fits
       std::size_t total = gaps;
       for (std::size_t width : widths_) total += width;
@@ -134,7 +134,7 @@ class TableRows final : public RowWriter {
     }
   }
 
-  Result<void> write_line(const std::vector<std::string>& cells) { return sink_.write(padded(cells) + "\n"); }
+  Result<void> write_line(const std::vector<std::string>& cells) { return sink_.write(indent_ + padded(cells) + "\n"); }
 
   std::string padded(const std::vector<std::string>& cells) const {
     std::string line;
@@ -152,6 +152,7 @@ class TableRows final : public RowWriter {
 
   Sink& sink_;
   Terminal terminal_;
+  std::string indent_;
   std::vector<std::string> header_;
   std::vector<bool> right_;
   std::vector<std::vector<std::string>> held_;
@@ -188,14 +189,14 @@ void append_csv_field(std::string& out, const Value& value, char delimiter) {
 }
 
 std::unique_ptr<RowWriter> make_row_writer(Format format, std::vector<std::string> columns, Sink& sink,
-                                           const Terminal& terminal) {
+                                           const Terminal& terminal, std::string indent) {
   switch (format) {
     case Format::json: return std::make_unique<JsonRows>(std::move(columns), sink);
     case Format::jsonl: return std::make_unique<JsonlRows>(std::move(columns), sink);
     case Format::csv: return std::make_unique<CsvRows>(std::move(columns), sink);
     case Format::table: break;
   }
-  return std::make_unique<TableRows>(std::move(columns), sink, terminal);
+  return std::make_unique<TableRows>(std::move(columns), sink, terminal, std::move(indent));
 }
 
 }  // namespace loam::cli

@@ -33,7 +33,7 @@ class RowWriter {
   virtual Result<void> finish() = 0;
 };
 
-/// `sink` outlives the writer.
+/// `sink` outlives the writer. `indent` stands before each line of a table.
 std::unique_ptr<RowWriter> make_row_writer(Format format, std::vector<std::string> columns, Sink& sink,
                                            const Terminal& terminal);
 

@@ -75,6 +75,13 @@ Result<void> add_postgres(Registry& registry) {
 #endif
 
 #if LOAM_WITH_OPENAI
+/// The key of the environment belongs to the service that the environment names. A spec may come out of somebody else's
+/// store: it must not be able to send the key to a host of its own.
+bool may_have_the_key(const std::string& base_url) {
+  const char* named = std::getenv("OPENAI_BASE_URL");
+  return base_url == (named != nullptr && *named != '\0' ? std::string(named) : OpenAiOptions().base_url);
+}
+
 Result<void> add_openai(Registry& registry) {
   return registry.add_embedder("openai", [](std::string_view spec) -> Result<std::shared_ptr<Embedder>> {
     std::string_view rest = after_scheme(spec);
@@ -87,7 +94,8 @@ Result<void> add_openai(Registry& registry) {
     if (hash > 0) options.base_url = std::string(rest.substr(0, hash));
     options.model = std::string(rest.substr(hash + 1));
     // The key comes from the environment alone: a spec is stored with its table and shown to people.
-    if (const char* key = std::getenv("OPENAI_API_KEY")) options.api_key = Secret(key);
+    const char* key = std::getenv("OPENAI_API_KEY");
+    if (key != nullptr && may_have_the_key(options.base_url)) options.api_key = Secret(key);
     return open_openai_embedder(std::move(options));
   });
 }

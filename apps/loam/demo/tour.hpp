@@ -37,7 +37,8 @@ class Tour {
   Result<void> check_backup_and_verify();
   Result<void> print_summary();
 
-  Result<void> show_search(const std::string& title, const SearchRequest& request);
+  Result<void> show_search(const SearchRequest& request);
+  Result<void> show_rows(const SearchResult& result);
   Result<void> expect(bool as_it_should_be, const std::string& claim);
   Result<void> open();
 
