@@ -35,7 +35,7 @@ class RowWriter {
 
 /// `sink` outlives the writer. `indent` stands before each line of a table.
 std::unique_ptr<RowWriter> make_row_writer(Format format, std::vector<std::string> columns, Sink& sink,
-                                           const Terminal& terminal);
+                                           const Terminal& terminal, std::string indent = {});
 
 /// One field of CSV, quoted where it must be.
 void append_csv_field(std::string& out, const Value& value, char delimiter = ',');
