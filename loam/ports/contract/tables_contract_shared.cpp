@@ -42,7 +42,7 @@ TEST_P(TablesContract, T1_IndexThatFellOutOfTheChangeLogIsLoadedAgain) {
   EXPECT_EQ(everything_about(*there, "apple"), "rows 1 2 | text 1 | vectors 2 first 1 | hybrid 2 first 1");
   for (int i = 0; i < 60; ++i) must(here->upsert({note(2, "pear " + std::to_string(i))}));
   must(here->erase("id = 1"));
-  for (int i = 0; i < 60; ++i) must(here->upsert({note(3, "plum " + std::to_string(i))}));
+  for (int i = 0; i < 110; ++i) must(here->upsert({note(3, "plum " + std::to_string(i))}));
   must(here->upsert({note(2, "apple"), note(3, "plum")}));
   EXPECT_EQ(everything_about(*there, "apple"), "rows 2 3 | text 2 | vectors 2 first 2 | hybrid 2 first 2");
 }
@@ -126,6 +126,10 @@ TEST_P(TablesContract, TransactionSeesItsOwnRowsInEverySearchAndOthersDoNot) {
     EXPECT_EQ(ids_of(must(inside->search({.text = "kiwi", .mode = SearchMode::vector, .where = "id < 4", .limit = 1}))),
               "2");
     EXPECT_EQ(everything_about(*notes, "apple"), before) << "not committed yet";
+    LOAM_TRY(inside->erase("id = 4"));
+    EXPECT_EQ(ids_of(must(inside->search({.text = "apple", .mode = SearchMode::vector, .limit = 1}))).size(), 1u)
+        << "the nearest rows of the index are gone, the next one comes up";
+    LOAM_TRY(inside->add({note(4, "apple")}));
     return {};
   }));
   EXPECT_EQ(everything_about(*notes, "apple"), "rows 2 3 4 | text 4 | vectors 3 first 4 | hybrid 3 first 4");
