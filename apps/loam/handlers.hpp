@@ -27,6 +27,7 @@ Result<void> run_stats(Session& session);
 Result<void> run_health(Session& session);
 Result<void> run_check(Session& session);
 Result<void> run_compact(Session& session);
+Result<void> run_upgrade(Session& session);
 Result<void> run_backup(Session& session);
 Result<void> run_verify_backup(Session& session);
 Result<void> run_restore(Session& session);

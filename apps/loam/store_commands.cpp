@@ -3,6 +3,7 @@
 #include "apps/loam/handlers.hpp"
 #include "apps/loam/session.hpp"
 #include "apps/loam/text_layout.hpp"
+#include "loam/relational/migrations.hpp"
 
 namespace loam::cli {
 namespace {
@@ -149,6 +150,19 @@ Result<void> run_compact(Session& session) {
   json.begin_object().key("bytes_before").integer(bytes_before).key("bytes_after").integer(bytes_after).end_object();
   return session.done("compacted: " + human_bytes(bytes_before) + " before, " + human_bytes(bytes_after) + " now",
                       std::move(json));
+}
+
+Result<void> run_upgrade(Session& session) {
+  const Timestamp started = system_clock().now();
+  LOAM_TRY(auto store, session.open_store(StoreUse::change));  // opening it to write applies what is missing
+  LOAM_TRY(auto applied, applied_migrations(store->database(), session.context()));
+  auto writer = session.rows({"component", "version", "name", "applied_at", "new"});
+  for (const AppliedMigration& one : applied) {
+    std::vector<Value> row = {Value(one.component), Value(one.version), Value(one.name), Value(one.applied_at),
+                              Value(one.applied_at >= started)};
+    LOAM_TRY(writer->row(row));
+  }
+  return writer->finish();
 }
 
 Result<void> run_backup(Session& session) {

@@ -324,6 +324,13 @@ class StoreLife(LoamTest):
         self.assertIn("all is well", self.ok("check", self.store).err)
         self.assertIn("bytes_after", self.ok("compact", self.store, "--format", "json").json())
 
+    def test_upgrade_lists_the_migrations_and_applies_none_twice(self):
+        self.ok("kv", "set", self.store, "n", "k", "v")
+        applied = self.ok("upgrade", self.store, "--format", "json").json()
+        self.assertEqual({row["component"] for row in applied}, {"kv", "tables"})
+        self.assertFalse(any(row["new"] for row in applied))
+        self.fails("not_found", "upgrade", self.store + "-that-is-not-there")
+
     def test_backup_verify_restore(self):
         self.import_notes(10)
         backup = str(self.dir / "backup")
