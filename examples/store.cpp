@@ -4,6 +4,7 @@
 
 #include "loam/adapters/hash/hash_embedder.hpp"
 #include "loam/store/store.hpp"
+#include "loam/store/store_settings.hpp"
 
 namespace {
 
@@ -59,6 +60,17 @@ Result<void> keep_safe(Store& store) {
   return {};
 }
 
+Result<std::unique_ptr<Store>> open_as_configured(std::string_view json) {
+  // [settings]
+  loam::Config config;
+  LOAM_TRY(config.add_json(json, "loam.json"));  // {"store": "app.loam", "durability": "normal"}
+  config.add_environment();                      // LOAM_STORE, LOAM_DURABILITY, ..; DATABASE_URL for the store
+  LOAM_TRY(auto settings, loam::read_store_settings(config));
+  LOAM_TRY(config.finish());  // a field that nobody asked for is an error
+  return Store::open(settings.location, settings.options);
+  // [/settings]
+}
+
 Result<void> run() {
   // [open]
   LOAM_TRY(auto store, Store::open("app.loam"));
@@ -73,7 +85,9 @@ Result<void> run() {
   LOAM_TRY(store->tables().create(schema, embedder));
   LOAM_TRY(write_both(*store, embedder));
   LOAM_TRY(undo_a_part(*store));
-  return keep_safe(*store);
+  LOAM_TRY(keep_safe(*store));
+  LOAM_TRY(auto again, open_as_configured(R"({"store": "app.loam", "durability": "normal"})"));
+  return {};
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ struct StoreSettings {
 };
 
 /// Fields: store (a path or URL, required), create, read_only (booleans), durability (full | normal),
-/// write_timeout_ms (0 to a day), search_threads (0 to 1024). invalid_argument names the field and where its value came
-/// from.
+/// write_timeout_ms (0 to a day), checkpoint_pages (1 to 1,000,000), search_threads (0 to 1024). invalid_argument names the
+/// field and where its value came from.
 Result<StoreSettings> read_store_settings(Config& config);
 
 }  // namespace loam

@@ -10,7 +10,7 @@ namespace {
 TEST(StoreSettings, ReadEveryFieldOfAllLayers) {
   Config config;
   ASSERT_TRUE(
-      config.add_json(R"({"store": "app.loam", "durability": "normal", "create": false, "search_threads": 3})", "f").ok());
+      config.add_json(R"({"store": "app.loam", "durability": "normal", "create": false, "checkpoint_pages": 7})", "f").ok());
   config.add_environment([](const char* name) { return std::strcmp(name, "LOAM_WRITE_TIMEOUT_MS") == 0 ? "250" : nullptr; });
 
   StoreSettings settings = read_store_settings(config).value();
@@ -18,7 +18,7 @@ TEST(StoreSettings, ReadEveryFieldOfAllLayers) {
   EXPECT_EQ(settings.location, "app.loam");
   EXPECT_EQ(settings.options.durability, Durability::normal);
   EXPECT_FALSE(settings.options.create);
-  EXPECT_EQ(settings.options.search_threads, 3u);
+  EXPECT_EQ(settings.options.checkpoint_pages, 7);
   EXPECT_EQ(settings.options.write_timeout_ms, 250);
   EXPECT_TRUE(config.finish().ok());
 }
