@@ -1,0 +1,37 @@
+#pragma once
+
+/// Memory of one chunk of an array that never moves: anonymous, or a file mapped from a directory so that the kernel may drop its
+/// pages. Internal.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+
+#include "loam/core/result.hpp"
+
+namespace loam::vector {
+
+/// Move-only; gives its memory (and its file) back when destroyed. Page-aligned, zeroed. *const methods are thread-safe*
+class ChunkMemory {
+ public:
+  ChunkMemory() = default;
+  /// resource_exhausted when the kernel has no memory or addresses left. Pages never written cost nothing.
+  static Result<ChunkMemory> anonymous(std::size_t bytes);
+  /// A new file in `directory`, already unlinked, so that a process that dies leaves nothing behind; its blocks are reserved,
+  /// so that a full disk is resource_exhausted here and not a SIGBUS later. Errors name the directory.
+  static Result<ChunkMemory> mapped(const std::filesystem::path& directory, std::size_t bytes);
+  ~ChunkMemory();
+  ChunkMemory(ChunkMemory&& other) noexcept;
+  ChunkMemory& operator=(ChunkMemory&& other) noexcept;
+
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size_bytes() const noexcept { return size_bytes_; }
+  bool mapped_file() const noexcept { return mapped_file_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_bytes_ = 0;
+  bool mapped_file_ = false;
+};
+
+}  // namespace loam::vector
