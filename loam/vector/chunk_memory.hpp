@@ -1,7 +1,7 @@
 #pragma once
 
-/// Memory of one chunk of an array that never moves: anonymous, or a file mapped from a directory so that the kernel may drop its
-/// pages. Internal.
+/// Memory of one chunk of an array that never moves: anonymous, or a file mapped from a directory so that the kernel may
+/// drop its pages. Internal.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,14 +11,16 @@
 
 namespace loam::vector {
 
-/// Move-only; gives its memory (and its file) back when destroyed. Page-aligned, zeroed. *const methods are thread-safe*
+/// Move-only; gives its memory (and its file) back when destroyed. Page-aligned, zeroed. Of 0 bytes: data() is null. After a
+/// fork() anonymous memory is copied, but that of a file is shared with the child. *const methods are thread-safe*
 class ChunkMemory {
  public:
   ChunkMemory() = default;
   /// resource_exhausted when the kernel has no memory or addresses left. Pages never written cost nothing.
   static Result<ChunkMemory> anonymous(std::size_t bytes);
-  /// A new file in `directory`, already unlinked, so that a process that dies leaves nothing behind; its blocks are reserved,
-  /// so that a full disk is resource_exhausted here and not a SIGBUS later. Errors name the directory.
+  /// A new file in `directory`, already unlinked, so that a process that dies leaves nothing behind; its blocks are
+  /// reserved, so that a full disk is resource_exhausted here and not a SIGBUS later. failed_precondition when there is no
+  /// such directory, permission_denied when it may not be written; errors name it.
   static Result<ChunkMemory> mapped(const std::filesystem::path& directory, std::size_t bytes);
   ~ChunkMemory();
   ChunkMemory(ChunkMemory&& other) noexcept;

@@ -8,6 +8,8 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include <bit>
+
 HWY_BEFORE_NAMESPACE();
 namespace loam::vector {
 namespace HWY_NAMESPACE {
@@ -110,6 +112,61 @@ void dot_codes_here(const std::int16_t* query, const std::int8_t* const* rows, s
   }
 }
 
+struct AndWords {
+  template <class V>
+  static HWY_INLINE V combine(V words, V other) {
+    return hn::And(words, other);
+  }
+  static HWY_INLINE std::uint64_t combine_one(std::uint64_t words, std::uint64_t other) { return words & other; }
+};
+
+struct OrWords {
+  template <class V>
+  static HWY_INLINE V combine(V words, V other) {
+    return hn::Or(words, other);
+  }
+  static HWY_INLINE std::uint64_t combine_one(std::uint64_t words, std::uint64_t other) { return words | other; }
+};
+
+struct AndNotWords {
+  template <class V>
+  static HWY_INLINE V combine(V words, V other) {
+    return hn::AndNot(other, words);
+  }
+  static HWY_INLINE std::uint64_t combine_one(std::uint64_t words, std::uint64_t other) { return words & ~other; }
+};
+
+template <class Operation>
+HWY_INLINE std::size_t combine_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  const hn::ScalableTag<std::uint64_t> d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto bits = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto combined = Operation::combine(hn::LoadU(d, words + i), hn::LoadU(d, other + i));
+    hn::StoreU(combined, d, words + i);
+    bits = hn::Add(bits, hn::PopulationCount(combined));
+  }
+  std::size_t cardinality = hn::GetLane(hn::SumOfLanes(d, bits));
+  for (; i < count; ++i) {
+    words[i] = Operation::combine_one(words[i], other[i]);
+    cardinality += static_cast<std::size_t>(std::popcount(words[i]));
+  }
+  return cardinality;
+}
+
+std::size_t and_words_here(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return combine_words<AndWords>(words, other, count);
+}
+
+std::size_t or_words_here(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return combine_words<OrWords>(words, other, count);
+}
+
+std::size_t and_not_words_here(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return combine_words<AndNotWords>(words, other, count);
+}
+
 const char* instruction_set_here() { return hwy::TargetName(HWY_TARGET); }
 
 }  // namespace HWY_NAMESPACE
@@ -123,6 +180,9 @@ HWY_EXPORT(dot_rows_here);
 HWY_EXPORT(squared_l2_rows_here);
 HWY_EXPORT(l1_rows_here);
 HWY_EXPORT(dot_codes_here);
+HWY_EXPORT(and_words_here);
+HWY_EXPORT(or_words_here);
+HWY_EXPORT(and_not_words_here);
 HWY_EXPORT(instruction_set_here);
 
 void dot_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
@@ -141,6 +201,18 @@ void l1_rows(const float* query, const float* const* rows, std::size_t row_count
 void dot_codes(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,
                std::int32_t* out) {
   HWY_DYNAMIC_DISPATCH(dot_codes_here)(query, rows, row_count, padded, out);
+}
+
+std::size_t and_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(and_words_here)(words, other, count);
+}
+
+std::size_t or_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(or_words_here)(words, other, count);
+}
+
+std::size_t and_not_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(and_not_words_here)(words, other, count);
 }
 
 const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(instruction_set_here)(); }

@@ -24,6 +24,12 @@ void l1_rows(const float* query, const float* const* rows, std::size_t row_count
 void dot_codes(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,
                std::int32_t* out);
 
+/// words[i] = words[i] op other[i], for every i below `count`; how many bits are set then. The ranges may be the same one.
+/// *thread-safe*
+std::size_t and_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count);
+std::size_t or_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count);
+std::size_t and_not_words(std::uint64_t* words, const std::uint64_t* other, std::size_t count);
+
 /// Relative error of a float sum of `dimension` rounded terms in any order: gamma_n = n u / (1 - n u), u = 2^-24, with a few
 /// roundings more for the terms (Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 3.1 and 4.2).
 constexpr double summation_error(std::size_t dimension) {

@@ -1,29 +1,15 @@
 #include "loam/vector/kernels.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
-#include <string>
 #include <vector>
+
+#include "loam/vector/targets_test_support.hpp"
 
 namespace loam::vector {
 namespace {
-
-// Runs `body` once on every instruction set that both the compiler and this machine know.
-template <class Body>
-void on_every_target(Body body) {
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
-    EXPECT_STREQ(instruction_set(), hwy::TargetName(target));
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().DeInit();
-}
 
 std::vector<std::size_t> dimensions() {
   std::vector<std::size_t> all;

@@ -30,15 +30,16 @@ class SlotBitmap {
   void insert(Slot slot);
   void erase(Slot slot) noexcept;
 
-  /// Set algebra in place; the result is as long as the longer one (intersect: as the shorter one). SIMD: about 10 us for a
-  /// million slots.
+  /// Set algebra in place: intersect() leaves it as long as the shorter one, unite() as the longer one, subtract() as it
+  /// was. SIMD: about 3 us for a million slots in cache.
   void intersect(const SlotBitmap& other);
   void unite(const SlotBitmap& other);
   void subtract(const SlotBitmap& other);
-  /// All of [0, slot_end) that are out.
+  /// All of [0, slot_end) that are out now, and nothing beyond.
   void invert(std::size_t slot_end);
 
   std::size_t cardinality() const noexcept { return cardinality_; }
+  /// No member is at or above it. A multiple of 64.
   std::size_t slot_end() const noexcept { return words_.size() * 64; }
   const std::uint64_t* words() const noexcept { return words_.data(); }
   std::size_t word_count() const noexcept { return words_.size(); }

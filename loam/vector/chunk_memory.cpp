@@ -1,0 +1,131 @@
+#include "loam/vector/chunk_memory.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <limits>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace loam::vector {
+namespace {
+
+ErrorCode code_of(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR: return ErrorCode::failed_precondition;
+    case EACCES:
+    case EPERM:
+    case EROFS: return ErrorCode::permission_denied;
+    case EOPNOTSUPP:
+    case ENODEV: return ErrorCode::unsupported;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+    case EAGAIN:
+    case ENOMEM: return ErrorCode::resource_exhausted;
+    default: return ErrorCode::unavailable;
+  }
+}
+
+Error failure(const std::string& what, int error_number) {
+  std::string text = std::generic_category().message(error_number);
+  return Error(code_of(error_number), "cannot " + what + ": " + text)
+      .native({"errno", std::to_string(error_number), std::move(text)});
+}
+
+std::string reserving(std::size_t bytes, const std::string& directory) {
+  return "reserve " + std::to_string(bytes) + " bytes in " + directory;
+}
+
+class File {
+ public:
+  explicit File(int fd) : fd_(fd) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// A file without a name, of mode 0600; -1 and errno.
+int open_unnamed(const std::string& directory) {
+#ifdef O_TMPFILE
+  const int unnamed = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+  // The last two are what filesystems and kernels answer that do not know the flag.
+  if (unnamed >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return unnamed;
+#endif
+  std::string name = directory + "/.loam-chunk-XXXXXX";
+  const int named = ::mkostemp(name.data(), O_CLOEXEC);
+  if (named >= 0) ::unlink(name.c_str());
+  return named;
+}
+
+// 0 or an errno. Asks for the limit first: going beyond it would raise SIGXFSZ, which ends a process that does not expect
+// it.
+int reserve(int fd, std::size_t bytes) {
+  if (bytes > static_cast<std::size_t>(std::numeric_limits<off_t>::max())) return EFBIG;
+  rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) return EFBIG;
+  int failed = EINTR;
+  while (failed == EINTR) failed = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  return failed;
+}
+
+}  // namespace
+
+Result<ChunkMemory> ChunkMemory::anonymous(std::size_t bytes) {
+  ChunkMemory chunk;
+  if (bytes == 0) return chunk;
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return failure("map " + std::to_string(bytes) + " bytes of memory", errno);
+  chunk.data_ = static_cast<std::byte*>(data);
+  chunk.size_bytes_ = bytes;
+  return chunk;
+}
+
+Result<ChunkMemory> ChunkMemory::mapped(const std::filesystem::path& directory, std::size_t bytes) {
+  const std::string name = directory.string();
+  const File file(open_unnamed(name));
+  if (file.fd() < 0) return failure("create a file in " + name, errno);
+  ChunkMemory chunk;
+  chunk.mapped_file_ = true;
+  if (bytes == 0) return chunk;
+  const int failed = reserve(file.fd(), bytes);
+  if (failed != 0) return failure(reserving(bytes, name), failed);
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0);
+  if (data == MAP_FAILED) return failure("map " + std::to_string(bytes) + " bytes of a file in " + name, errno);
+  chunk.data_ = static_cast<std::byte*>(data);
+  chunk.size_bytes_ = bytes;
+  return chunk;
+}
+
+ChunkMemory::~ChunkMemory() {
+  if (data_ != nullptr) ::munmap(data_, size_bytes_);
+}
+
+ChunkMemory::ChunkMemory(ChunkMemory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_bytes_(std::exchange(other.size_bytes_, 0)),
+      mapped_file_(std::exchange(other.mapped_file_, false)) {}
+
+ChunkMemory& ChunkMemory::operator=(ChunkMemory&& other) noexcept {
+  ChunkMemory taken(std::move(other));
+  std::swap(data_, taken.data_);
+  std::swap(size_bytes_, taken.size_bytes_);
+  std::swap(mapped_file_, taken.mapped_file_);
+  return *this;
+}
+
+}  // namespace loam::vector
