@@ -5,7 +5,6 @@
 #include <cmath>
 #include <new>
 
-#include "loam/vector/exact.hpp"
 #include "loam/vector/kernels.hpp"
 
 namespace loam::vector {
@@ -33,6 +32,7 @@ FlatScan::FlatScan(const RowStore& rows, Distance distance, std::span<const floa
     : rows_(rows),
       distance_(distance),
       query_(query),
+      exact_query_(distance, query),
       context_(context),
       only_ids_(options.only_ids),
       item_count_(only_ids_ ? only_ids_->size() : rows.slot_end()),
@@ -208,11 +208,12 @@ std::size_t FlatScan::keep_nearest() {
 
 void FlatScan::score() noexcept {
   until_done(candidates_.size(), score_step, [&](std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < last; ++i) {
-      const std::uint32_t slot = candidates_[i].slot;
-      const double distance = exact_distance(distance_, query_.data(), rows_.row(slot), query_.size());
-      neighbours_[i] = {rows_.id(slot), narrow(distance_, distance)};
-    }
+    const float* rows[score_step];
+    double distances[score_step];
+    for (std::size_t i = first; i < last; ++i) rows[i - first] = rows_.row(candidates_[i].slot);
+    exact_distances(exact_query_, rows, last - first, distances);
+    for (std::size_t i = first; i < last; ++i)
+      neighbours_[i] = {rows_.id(candidates_[i].slot), narrow(distance_, distances[i - first])};
   });
 }
 

@@ -5,7 +5,7 @@
 /// Every row passes up to three sieves, each slower and sharper than the one before:
 ///   1. codes (codes.hpp): rows whose distance certainly exceeds the limit are dropped without reading their floats;
 ///   2. float SIMD (kernels.hpp): gives lower <= distance <= upper, narrow()ed to float;
-///   3. exact_distance(): the distance that is returned, for the few rows whose `lower` does not exceed the limit.
+///   3. exact_distances(): the distance that is returned, for the few rows whose `lower` does not exceed the limit.
 /// The limit is the k-th smallest `upper` seen so far: k rows have a distance of at most that, so a row whose lower bound
 /// lies above it cannot be among the first k, ties included. The answer is therefore that of exact_distance() on every row,
 /// whatever the instruction set and the number of threads.
@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "loam/vector/exact.hpp"
 #include "loam/vector/flat_index.hpp"
 #include "loam/vector/row_store.hpp"
 
@@ -80,6 +81,7 @@ class FlatScan {
   const RowStore& rows_;
   const Distance distance_;
   const std::span<const float> query_;
+  const ExactQuery exact_query_;
   const Context& context_;
   const std::optional<std::span<const std::int64_t>> only_ids_;
   const std::size_t item_count_;  // slots or ids to look at
