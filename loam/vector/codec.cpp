@@ -1,0 +1,440 @@
+// Compiled with -ffp-contract=off: a fused multiply-add rounds once where two operations round twice.
+#include "loam/vector/codec.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "loam/core/assert.hpp"
+#include "loam/vector/code_kernels.hpp"
+
+namespace loam::vector {
+namespace {
+
+constexpr float component_max = 1e16F;
+constexpr float component_min = 1e-30F;
+
+// Rows whose sums are computed before any estimate.
+constexpr std::size_t batch_max = 64;
+
+// What is needed of a vector while it is coded.
+struct Scratch {
+  std::vector<float> rotated;
+  std::vector<std::int16_t> fine;
+  std::vector<std::int16_t> part;  // the components of the narrow code, where these are not all
+  std::vector<std::uint8_t> codes;
+};
+
+Scratch& scratch_for(std::size_t dimension) {
+  thread_local Scratch scratch;
+  const std::size_t padded = (dimension + fine_padding - 1) / fine_padding * fine_padding;
+  if (scratch.rotated.size() < padded) {
+    scratch.rotated.resize(padded);
+    scratch.fine.resize(padded);
+    scratch.part.resize(padded);
+    scratch.codes.resize(padded);
+  }
+  return scratch;
+}
+
+std::size_t padded_to(std::size_t count, std::size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
+
+// NaN becomes a bound as well.
+float limited(float value) { return std::max(-component_max, std::min(component_max, value)); }
+
+float to_float(double value) {
+  constexpr double greatest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::max(-greatest, std::min(greatest, value)));
+}
+
+// Sums of eight lanes that are added pairwise in the end: the order is part of the format.
+constexpr std::size_t lane_count = 8;
+using Lanes = std::array<double, lane_count>;
+
+double total(const Lanes& lanes) {
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+template <class Factors>
+Factors factors_at(const std::uint8_t* at) {
+  Factors factors;
+  std::memcpy(&factors, at, sizeof(factors));
+  return factors;
+}
+
+// A uniform grid of magnitudes with cells `step` wide, as level_sums() wants it.
+LevelGrid grid_of(double step, unsigned level_max, bool narrow) {
+  step = std::clamp(step, 1.0, 65535.0);
+  LevelGrid grid;
+  grid.shift = std::ilogb(step);
+  grid.multiplier = static_cast<std::uint16_t>(std::min(65535.0, std::ldexp(1.0, 16 + grid.shift) / step));
+  grid.level_max = static_cast<std::uint16_t>(level_max);
+  if (narrow) {
+    // A level l stands for (2 l + 1) / 2.
+    grid.weight_step = 2;
+    grid.weight_first = 1;
+  } else {
+    grid.rounding = static_cast<std::uint16_t>((1U << grid.shift) / 2);
+  }
+  return grid;
+}
+
+struct Search {
+  LevelGrid grid;
+  LevelSums sums;
+};
+
+// The grid, of those with the given steps, whose levels have the smallest angle with the vector.
+template <class Steps>
+Search best_grid(const CodeKernels& kernels, const std::int16_t* fine, std::size_t components, const Steps& steps,
+                 unsigned level_max, bool narrow) {
+  const std::size_t padded = padded_to(components, fine_padding);
+  Search best;
+  double best_score = -1;
+  for (const double step : steps) {
+    const LevelGrid grid = grid_of(step, level_max, narrow);
+    LevelSums sums = kernels.level_sums(fine, padded, grid);
+    sums.square -= static_cast<std::int64_t>(padded - components) * grid.weight_first;
+    const auto product = static_cast<double>(sums.product);
+    const double score = sums.square == 0 ? 0 : product * product / static_cast<double>(sums.square);
+    if (score > best_score) {
+      best_score = score;
+      best = {grid, sums};
+    }
+  }
+  return best;
+}
+
+// Code = the integer part of (v - c) * cells + middle, within [least, greatest].
+struct UniformGrid {
+  double cells = 0;
+  float least = 0;
+  float greatest = 0;
+  double middle = 0;
+};
+
+// Writes one code a component, and returns how far components lie beyond the half width in sum.
+float grid_codes(const float* vector, const std::vector<float>& centre, double half_width, const UniformGrid& grid,
+                 std::uint8_t* out) {
+  const auto cells = static_cast<float>(grid.cells);
+  const auto middle = static_cast<float>(grid.middle);
+  const auto half = static_cast<float>(half_width);
+  Lanes beyond{};
+  for (std::size_t i = 0; i < centre.size(); ++i) {
+    const float difference = limited(vector[i]) - centre[i];
+    out[i] = static_cast<std::uint8_t>(std::max(grid.least, std::min(grid.greatest, difference * cells + middle)));
+    beyond[i % lane_count] += static_cast<double>(std::max(0.0F, std::abs(difference) - half));
+  }
+  return to_float(total(beyond));
+}
+
+}  // namespace
+
+struct Codec::Centred {
+  double square = 0;                   // |v - c|^2
+  double centre_product = 0;           // <c, v - c>
+  double length_square = 0;            // |v|^2
+  double unit = 0;                     // r is unit * fine; 0 when r is 0
+  const std::int16_t* fine = nullptr;  // r in integers
+};
+
+CodeFrame measure_frame(Distance distance, const float* const* vectors, std::size_t count, std::size_t dimension) {
+  CodeFrame frame;
+  frame.centre.assign(dimension, 0.0F);
+  if (count == 0) return frame;
+  std::vector<double> sums(dimension);
+  for (std::size_t row = 0; row < count; ++row)
+    for (std::size_t i = 0; i < dimension; ++i) sums[i] += static_cast<double>(limited(vectors[row][i]));
+  for (std::size_t i = 0; i < dimension; ++i) frame.centre[i] = static_cast<float>(sums[i] / static_cast<double>(count));
+  if (distance == Distance::inner_product) {
+    double greatest = 0;
+    for (std::size_t row = 0; row < count; ++row) {
+      double square = 0;
+      for (std::size_t i = 0; i < dimension; ++i) {
+        const double value = limited(vectors[row][i]);
+        square += value * value;
+      }
+      greatest = std::max(greatest, square);
+    }
+    frame.length_max = to_float(std::sqrt(greatest));
+  } else if (distance == Distance::manhattan) {
+    constexpr std::size_t values_max = std::size_t{1} << 20;
+    const std::size_t stride = std::max<std::size_t>(1, count * dimension / values_max);
+    std::vector<float> magnitudes;
+    for (std::size_t row = 0; row < count; row += stride)
+      for (std::size_t i = 0; i < dimension; ++i) magnitudes.push_back(std::abs(limited(vectors[row][i]) - frame.centre[i]));
+    const auto at = magnitudes.begin() + static_cast<std::ptrdiff_t>(magnitudes.size() - 1 - magnitudes.size() / 1000);
+    std::nth_element(magnitudes.begin(), at, magnitudes.end());
+    frame.length_max = *at > 0 ? *at : *std::max_element(at, magnitudes.end());
+  }
+  return frame;
+}
+
+Codec::Codec(const CodecOptions& options, std::vector<float> centre, float length_max)
+    : options_(options),
+      centre_(std::move(centre)),
+      length_max_(std::max(0.0F, std::min(1e19F, length_max))),
+      narrow_code_bytes_(0),
+      wide_code_bytes_(padded_to(options.dimension, code_block_bytes)),
+      rotation_(options.dimension, options.seed),
+      kernels_(&code_kernels()) {
+  const bool manhattan = options_.distance == Distance::manhattan;
+  LOAM_ASSERT(options_.dimension > 0, "a codec needs a dimension");
+  LOAM_ASSERT(centre_.size() == options_.dimension, "the centre of a codec has its dimension");
+  LOAM_ASSERT(manhattan ? options_.bits == 4 || options_.bits == 8 : options_.bits >= 1 && options_.bits <= 4,
+              "there is no narrow code of so many bits");
+  LOAM_ASSERT(options_.code_dimension <= options_.dimension, "a narrow code holds at most all components");
+  if (options_.code_dimension == 0 || manhattan) options_.code_dimension = options_.dimension;
+  narrow_code_bytes_ = packed_code_bytes(options_.code_dimension, options_.bits);
+  for (float& value : centre_) {
+    value = limited(value);
+    centre_square_ += static_cast<double>(value) * static_cast<double>(value);
+  }
+}
+
+Codec::Centred Codec::centre_and_rotate(const float* vector, float* rotated) const {
+  const std::size_t dimension = options_.dimension;
+  Lanes squares{};
+  Lanes products{};
+  Lanes lengths{};
+  const auto add = [&](std::size_t i, std::size_t lane) {
+    const float value = limited(vector[i]);
+    const float difference = value - centre_[i];
+    rotated[i] = difference;
+    squares[lane] += static_cast<double>(difference) * static_cast<double>(difference);
+    products[lane] += static_cast<double>(centre_[i]) * static_cast<double>(difference);
+    lengths[lane] += static_cast<double>(value) * static_cast<double>(value);
+  };
+  std::size_t i = 0;
+  for (; i + lane_count <= dimension; i += lane_count)
+    for (std::size_t lane = 0; lane < lane_count; ++lane) add(i + lane, lane);
+  for (std::size_t lane = 0; i < dimension; ++i, ++lane) add(i, lane);
+  Centred centred;
+  centred.square = total(squares);
+  centred.centre_product = total(products);
+  centred.length_square = total(lengths);
+
+  rotation_.apply(rotated);
+  Scratch& scratch = scratch_for(dimension);
+  const float greatest = kernels_->greatest(rotated, dimension);
+  const bool visible = greatest > component_min;
+  const float factor = visible ? static_cast<float>(fine_max) / greatest : 0.0F;
+  kernels_->to_fine(rotated, dimension, factor, padded_to(dimension, fine_padding), scratch.fine.data());
+  centred.unit = visible ? static_cast<double>(greatest) / fine_max : 0;
+  centred.fine = scratch.fine.data();
+  return centred;
+}
+
+void Codec::encode_narrow(const Centred& centred, std::uint8_t* narrow) const {
+  const std::size_t components = options_.code_dimension;
+  Scratch& scratch = scratch_for(options_.dimension);
+  const std::int16_t* fine = centred.fine;
+  const std::size_t padded = padded_to(components, fine_padding);
+  if (components < options_.dimension) {
+    std::fill(std::copy_n(fine, components, scratch.part.begin()),
+              scratch.part.begin() + static_cast<std::ptrdiff_t>(padded), std::int16_t{0});
+    fine = scratch.part.data();
+  }
+  std::int64_t square = 0;
+  for (std::size_t i = 0; i < components; ++i) square += static_cast<std::int32_t>(fine[i]) * fine[i];
+  const double deviation = std::sqrt(static_cast<double>(square) / static_cast<double>(components));
+
+  // Around the best uniform grid for normal components (Max, IRE Transactions on Information Theory, 1960).
+  constexpr std::array<double, 5> best_step = {1, 1, 0.9957, 0.5860, 0.3352};
+  const unsigned half = 1U << (options_.bits - 1);
+  Search found;
+  if (options_.bits == 1) {
+    found = best_grid(*kernels_, fine, components, std::array{deviation}, 0, true);
+  } else {
+    std::array<double, 20> steps;
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      steps[i] = deviation * best_step[options_.bits] * (0.7 + 0.04 * static_cast<double>(i));
+    found = best_grid(*kernels_, fine, components, steps, half - 1, true);
+  }
+  kernels_->to_codes(fine, padded, found.grid, static_cast<std::uint8_t>(half), static_cast<std::uint8_t>(half - 1),
+                     scratch.codes.data());
+  pack_codes(scratch.codes.data(), components, options_.bits, narrow);
+
+  const double product = centred.unit * static_cast<double>(found.sums.product) / 2;  // <u', r>
+  const double factor = product > 0 ? centred.square / product : 0;
+  NarrowFactors factors;
+  if (options_.distance == Distance::euclidean) {
+    factors.offset = to_float(centred.square);
+    factors.scale = to_float(2 * factor);
+  } else {
+    factors.offset = to_float(-centred.centre_product);
+    factors.scale = to_float(factor);
+  }
+  std::memcpy(narrow + narrow_code_bytes_, &factors, sizeof(factors));
+}
+
+void Codec::encode_wide(const Centred& centred, std::uint8_t* wide) const {
+  constexpr unsigned level_max = 127;
+  constexpr double widest = static_cast<double>(fine_max) / level_max;
+  const Search found = best_grid(*kernels_, centred.fine, options_.dimension,
+                                 std::array{widest, 0.9 * widest, 0.8 * widest, 0.7 * widest}, level_max, false);
+  kernels_->to_codes(centred.fine, wide_code_bytes_, found.grid, 128, 128, wide + sizeof(WideFactors));
+
+  const auto square = static_cast<double>(found.sums.square);
+  WideFactors factors;
+  factors.scale = square > 0 ? to_float(centred.unit * static_cast<double>(found.sums.product) / square) : 0;
+  // As between() computes the product of two: a vector is at 0 from itself.
+  factors.square = factors.scale * factors.scale * static_cast<float>(found.sums.square);
+  if (options_.distance == Distance::cosine || options_.distance == Distance::inner_product)
+    factors.bias = to_float((static_cast<double>(factors.square) - centred.length_square) / 2);
+  if (options_.distance == Distance::inner_product) {
+    const double longest = static_cast<double>(length_max_) * static_cast<double>(length_max_);
+    factors.extra = to_float(std::sqrt(std::max(0.0, longest - centred.length_square)));
+  }
+  std::memcpy(wide, &factors, sizeof(factors));
+}
+
+void Codec::encode(const float* vector, std::uint8_t* narrow, std::uint8_t* wide) const {
+  if (options_.distance == Distance::manhattan) return encode_grid(vector, narrow, wide);
+  const Centred centred = centre_and_rotate(vector, scratch_for(options_.dimension).rotated.data());
+  encode_narrow(centred, narrow);
+  encode_wide(centred, wide);
+}
+
+void Codec::prepare(const float* query, CodeQuery& out) const {
+  if (options_.distance == Distance::manhattan) return prepare_grid(query, out);
+  const std::size_t dimension = options_.dimension;
+  out.rotated.resize(dimension);
+  out.wide.resize(wide_bytes());
+  const Centred centred = centre_and_rotate(query, out.rotated.data());
+  encode_wide(centred, out.wide.data());
+  out.narrow.resize(padded_to(options_.code_dimension, code_query_padding));
+  const std::uint8_t* codes = out.wide.data() + sizeof(WideFactors);
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < options_.code_dimension; ++i) {
+    out.narrow[i] = static_cast<std::int8_t>(codes[i] - 128);
+    sum += out.narrow[i];
+  }
+  std::fill(out.narrow.begin() + static_cast<std::ptrdiff_t>(options_.code_dimension), out.narrow.end(), std::int8_t{0});
+  out.sum = sum;
+  out.step = factors_at<WideFactors>(out.wide.data()).scale;
+  // <q, v> = <q, c> + <q - c, v - c> + <c, v - c>, and the query's part of it is <q, c> = |c|^2 + <c, q - c>.
+  if (options_.distance == Distance::euclidean)
+    out.base = to_float(centred.square);
+  else
+    out.base = to_float(-(centre_square_ + centred.centre_product));
+}
+
+double Codec::half_width(unsigned bits) const noexcept {
+  constexpr double component_min_visible = 1e-30;
+  return std::max(component_min_visible, (bits == 8 ? 1.2 : 0.8) * static_cast<double>(length_max_));
+}
+
+void Codec::encode_grid(const float* vector, std::uint8_t* narrow, std::uint8_t* wide) const {
+  Scratch& scratch = scratch_for(options_.dimension);
+  const double wide_half = half_width(8);
+  std::uint8_t* wide_codes = wide + sizeof(WideFactors);
+  WideFactors factors;
+  factors.scale = to_float(wide_half / 127);
+  factors.extra = grid_codes(vector, centre_, wide_half, {127 / wide_half, 1, 255, 128.5}, wide_codes);
+  std::fill(wide_codes + options_.dimension, wide_codes + wide_code_bytes_, std::uint8_t{0});
+  std::memcpy(wide, &factors, sizeof(factors));
+
+  NarrowFactors narrow_factors;
+  if (options_.bits == 8) {
+    std::copy_n(wide_codes, narrow_code_bytes_, narrow);
+    narrow_factors = {factors.extra, factors.scale};
+  } else {
+    const double half = half_width(4);
+    narrow_factors.offset = grid_codes(vector, centre_, half, {8 / half, 0, 15, 8}, scratch.codes.data());
+    narrow_factors.scale = to_float(half / 128);
+    pack_codes(scratch.codes.data(), options_.dimension, 4, narrow);
+  }
+  std::memcpy(narrow + narrow_code_bytes_, &narrow_factors, sizeof(narrow_factors));
+}
+
+void Codec::prepare_grid(const float* query, CodeQuery& out) const {
+  out.wide.resize(wide_bytes());
+  const double wide_half = half_width(8);
+  std::uint8_t* wide_codes = out.wide.data() + sizeof(WideFactors);
+  WideFactors factors;
+  factors.scale = to_float(wide_half / 127);
+  factors.extra = grid_codes(query, centre_, wide_half, {127 / wide_half, 1, 255, 128.5}, wide_codes);
+  std::fill(wide_codes + options_.dimension, wide_codes + wide_code_bytes_, std::uint8_t{0});
+  std::memcpy(out.wide.data(), &factors, sizeof(factors));
+
+  if (options_.bits == 8) {
+    out.grid.assign(wide_codes, wide_codes + wide_code_bytes_);
+    out.base = factors.extra;
+    return;
+  }
+  // Sixteen times finer than the codes, which are in the middle of their cells.
+  const double half = half_width(4);
+  out.grid.resize(2 * narrow_code_bytes_);
+  out.base = grid_codes(query, centre_, half, {128 / half, 0, 255, 128.5}, out.grid.data());
+  std::fill(out.grid.begin() + static_cast<std::ptrdiff_t>(options_.dimension), out.grid.end(), std::uint8_t{8});
+}
+
+void Codec::estimate(const CodeQuery& query, const std::uint8_t* const* narrow, std::size_t count, float* out) const {
+  std::array<std::int32_t, batch_max> sums;
+  LOAM_ASSERT(count <= batch_max, "too many rows for one call");
+  if (options_.distance == Distance::manhattan) {
+    const auto sum = options_.bits == 8 ? kernels_->differences : kernels_->nibble_differences;
+    sum(query.grid.data(), narrow, count, 0, narrow_code_bytes_, sums.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto factors = factors_at<NarrowFactors>(narrow[i] + narrow_code_bytes_);
+      out[i] = std::abs(query.base - factors.offset) + factors.scale * static_cast<float>(sums[i]);
+    }
+    return;
+  }
+  kernels_->dot[options_.bits](query.narrow.data(), narrow, count, options_.code_dimension, sums.data());
+  // <u', q'> = step (sum - mean of u times the sum of q), twice of it in integers.
+  const std::int32_t mean = static_cast<std::int32_t>((1U << options_.bits) - 1) * query.sum;
+  const float half_step = query.step / 2;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto factors = factors_at<NarrowFactors>(narrow[i] + narrow_code_bytes_);
+    out[i] = query.base + factors.offset - factors.scale * (half_step * static_cast<float>(2 * sums[i] - mean));
+  }
+}
+
+void Codec::refine(const CodeQuery& query, const std::uint8_t* const* wide, std::size_t count, float* out) const {
+  if (options_.distance == Distance::euclidean || options_.distance == Distance::manhattan)
+    return between(query.wide.data(), wide, count, out);
+  std::array<std::int32_t, batch_max> sums;
+  const auto mine = factors_at<WideFactors>(query.wide.data());
+  for (std::size_t begin = 0; begin < count; begin += batch_max) {
+    const std::size_t batch = std::min(batch_max, count - begin);
+    kernels_->dot_wide(query.wide.data() + sizeof(WideFactors), wide + begin, batch, sizeof(WideFactors), wide_code_bytes_,
+                       sums.data());
+    for (std::size_t i = 0; i < batch; ++i) {
+      const auto other = factors_at<WideFactors>(wide[begin + i]);
+      out[begin + i] = mine.bias + other.bias - mine.scale * other.scale * static_cast<float>(sums[i]);
+    }
+  }
+}
+
+void Codec::between(const std::uint8_t* wide, const std::uint8_t* const* others, std::size_t count, float* out) const {
+  std::array<std::int32_t, batch_max> sums;
+  const auto mine = factors_at<WideFactors>(wide);
+  const bool manhattan = options_.distance == Distance::manhattan;
+  const auto sum = manhattan ? kernels_->differences : kernels_->dot_wide;
+  for (std::size_t begin = 0; begin < count; begin += batch_max) {
+    const std::size_t batch = std::min(batch_max, count - begin);
+    sum(wide + sizeof(WideFactors), others + begin, batch, sizeof(WideFactors), wide_code_bytes_, sums.data());
+    for (std::size_t i = 0; i < batch; ++i) {
+      const auto other = factors_at<WideFactors>(others[begin + i]);
+      const float beyond = std::abs(mine.extra - other.extra);
+      const auto integer = static_cast<float>(sums[i]);
+      out[begin + i] = manhattan ? beyond + mine.scale * integer
+                                 : std::max(0.0F, mine.square + other.square - 2 * (mine.scale * other.scale * integer)) +
+                                       beyond * beyond;
+    }
+  }
+}
+
+float Codec::scaled(float factor) const noexcept {
+  return options_.distance == Distance::manhattan ? factor : factor * factor;
+}
+
+bool Codec::estimates_topology() const noexcept {
+  return options_.distance != Distance::inner_product && (options_.distance != Distance::manhattan || options_.bits == 8);
+}
+
+}  // namespace loam::vector
