@@ -42,9 +42,21 @@ struct L1Term {
   static HWY_INLINE float add_one(float q, float r, float sum) { return sum + (q < r ? r - q : q - r); }
 };
 
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const float* row) {
+  return hn::LoadU(d, row);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const Half* row) {
+  const hn::Rebind<hwy::float16_t, D> d16;
+  return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(row)));
+}
+HWY_INLINE float load_one(const float* row) { return *row; }
+HWY_INLINE float load_one(const Half* row) { return to_float(*row); }
+
 // Four accumulators hide the latency of the addition.
-template <class Term>
-HWY_INLINE float fold(const float* HWY_RESTRICT query, const float* HWY_RESTRICT row, std::size_t dimension) {
+template <class Term, class Row>
+HWY_INLINE float fold(const float* HWY_RESTRICT query, const Row* HWY_RESTRICT row, std::size_t dimension) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   auto sum0 = hn::Zero(d);
@@ -53,19 +65,19 @@ HWY_INLINE float fold(const float* HWY_RESTRICT query, const float* HWY_RESTRICT
   auto sum3 = hn::Zero(d);
   std::size_t i = 0;
   for (; i + 4 * lanes <= dimension; i += 4 * lanes) {
-    sum0 = Term::add(hn::LoadU(d, query + i), hn::LoadU(d, row + i), sum0);
-    sum1 = Term::add(hn::LoadU(d, query + i + lanes), hn::LoadU(d, row + i + lanes), sum1);
-    sum2 = Term::add(hn::LoadU(d, query + i + 2 * lanes), hn::LoadU(d, row + i + 2 * lanes), sum2);
-    sum3 = Term::add(hn::LoadU(d, query + i + 3 * lanes), hn::LoadU(d, row + i + 3 * lanes), sum3);
+    sum0 = Term::add(hn::LoadU(d, query + i), load(d, row + i), sum0);
+    sum1 = Term::add(hn::LoadU(d, query + i + lanes), load(d, row + i + lanes), sum1);
+    sum2 = Term::add(hn::LoadU(d, query + i + 2 * lanes), load(d, row + i + 2 * lanes), sum2);
+    sum3 = Term::add(hn::LoadU(d, query + i + 3 * lanes), load(d, row + i + 3 * lanes), sum3);
   }
-  for (; i + lanes <= dimension; i += lanes) sum0 = Term::add(hn::LoadU(d, query + i), hn::LoadU(d, row + i), sum0);
+  for (; i + lanes <= dimension; i += lanes) sum0 = Term::add(hn::LoadU(d, query + i), load(d, row + i), sum0);
   float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
-  for (; i < dimension; ++i) sum = Term::add_one(query[i], row[i], sum);
+  for (; i < dimension; ++i) sum = Term::add_one(query[i], load_one(row + i), sum);
   return sum;
 }
 
-template <class Term>
-HWY_INLINE void fold_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension,
+template <class Term, class Row>
+HWY_INLINE void fold_rows(const float* query, const Row* const* rows, std::size_t row_count, std::size_t dimension,
                           float* out) {
   for (std::size_t i = 0; i < row_count; ++i) {
     // The start of the next row: the hardware prefetcher finds the rest.
@@ -84,6 +96,19 @@ void squared_l2_rows_here(const float* query, const float* const* rows, std::siz
 }
 
 void l1_rows_here(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  fold_rows<L1Term>(query, rows, row_count, dimension, out);
+}
+
+void dot_halves_here(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  fold_rows<DotTerm>(query, rows, row_count, dimension, out);
+}
+
+void squared_l2_halves_here(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension,
+                            float* out) {
+  fold_rows<SquaredL2Term>(query, rows, row_count, dimension, out);
+}
+
+void l1_halves_here(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
   fold_rows<L1Term>(query, rows, row_count, dimension, out);
 }
 
@@ -179,6 +204,9 @@ namespace loam::vector {
 HWY_EXPORT(dot_rows_here);
 HWY_EXPORT(squared_l2_rows_here);
 HWY_EXPORT(l1_rows_here);
+HWY_EXPORT(dot_halves_here);
+HWY_EXPORT(squared_l2_halves_here);
+HWY_EXPORT(l1_halves_here);
 HWY_EXPORT(dot_codes_here);
 HWY_EXPORT(and_words_here);
 HWY_EXPORT(or_words_here);
@@ -196,6 +224,18 @@ void squared_l2_rows(const float* query, const float* const* rows, std::size_t r
 
 void l1_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
   HWY_DYNAMIC_DISPATCH(l1_rows_here)(query, rows, row_count, dimension, out);
+}
+
+void dot_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(dot_halves_here)(query, rows, row_count, dimension, out);
+}
+
+void squared_l2_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(squared_l2_halves_here)(query, rows, row_count, dimension, out);
+}
+
+void l1_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out) {
+  HWY_DYNAMIC_DISPATCH(l1_halves_here)(query, rows, row_count, dimension, out);
 }
 
 void dot_codes(const std::int16_t* query, const std::int8_t* const* rows, std::size_t row_count, std::size_t padded,

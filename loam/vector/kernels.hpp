@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "loam/vector/half.hpp"
+
 namespace loam::vector {
 
 /// Rows of codes are padded with zeros to a multiple of this many bytes.
@@ -18,6 +20,11 @@ inline constexpr std::size_t code_padding = 32;
 void dot_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out);
 void squared_l2_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out);
 void l1_rows(const float* query, const float* const* rows, std::size_t row_count, std::size_t dimension, float* out);
+
+/// The same with the floats that the rows stand for.
+void dot_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out);
+void squared_l2_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out);
+void l1_rows(const float* query, const Half* const* rows, std::size_t row_count, std::size_t dimension, float* out);
 
 /// Exact integer dot products. `padded` is a multiple of code_padding; the caller keeps the sums within 31 bits.
 /// *thread-safe*

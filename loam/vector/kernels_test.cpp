@@ -49,22 +49,51 @@ Oracle oracle(const float* a, const float* b, std::size_t dimension) {
   return sums;
 }
 
+template <class Row>
+void expect_sums_within_their_bound(const float* query, const std::vector<const Row*>& rows,
+                                    const std::vector<const float*>& float_rows, std::size_t dimension) {
+  std::vector<float> dot(rows.size()), squared(rows.size()), l1(rows.size());
+  dot_rows(query, rows.data(), rows.size(), dimension, dot.data());
+  squared_l2_rows(query, rows.data(), rows.size(), dimension, squared.data());
+  l1_rows(query, rows.data(), rows.size(), dimension, l1.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Oracle want = oracle(query, float_rows[i], dimension);
+    const double error = summation_error(dimension);
+    ASSERT_NEAR(dot[i], want.dot, error * want.dot_magnitude) << "dimension " << dimension << " row " << i;
+    ASSERT_NEAR(squared[i], want.squared_l2, error * want.squared_l2) << "dimension " << dimension << " row " << i;
+    ASSERT_NEAR(l1[i], want.l1, error * want.l1) << "dimension " << dimension << " row " << i;
+  }
+}
+
 TEST(VectorKernels, FloatSumsStayWithinTheirBoundOnEveryInstructionSet) {
   on_every_target([] {
     for (const std::size_t dimension : dimensions()) {
       for (const std::size_t offset : {0u, 1u, 3u}) {
         const Rows data(dimension, 3, offset);
-        std::vector<float> dot(3), squared(3), l1(3);
-        dot_rows(data.query, data.rows.data(), 3, dimension, dot.data());
-        squared_l2_rows(data.query, data.rows.data(), 3, dimension, squared.data());
-        l1_rows(data.query, data.rows.data(), 3, dimension, l1.data());
+        expect_sums_within_their_bound(data.query, data.rows, data.rows, dimension);
+      }
+    }
+  });
+}
+
+// Every Half is drawn, the denormal and the greatest too.
+TEST(VectorKernels, SumsOverHalvesStayWithinTheirBoundOnEveryInstructionSet) {
+  on_every_target([] {
+    std::mt19937 random(9);
+    for (const std::size_t dimension : dimensions()) {
+      for (const std::size_t offset : {0u, 1u, 3u}) {
+        const Rows data(dimension, 0, offset);
+        std::vector<Half> halves(offset + 3 * dimension);
+        for (Half& half : halves) half.bits = static_cast<std::uint16_t>(random() % 0x7c00 | (random() % 2) << 15);
+        std::vector<float> floats(halves.size());
+        to_float(halves.data(), halves.size(), floats.data());
+        std::vector<const Half*> half_rows;
+        std::vector<const float*> float_rows;
         for (std::size_t i = 0; i < 3; ++i) {
-          const Oracle want = oracle(data.query, data.rows[i], dimension);
-          const double error = summation_error(dimension);
-          ASSERT_NEAR(dot[i], want.dot, error * want.dot_magnitude) << "dimension " << dimension << " offset " << offset;
-          ASSERT_NEAR(squared[i], want.squared_l2, error * want.squared_l2) << "dimension " << dimension;
-          ASSERT_NEAR(l1[i], want.l1, error * want.l1) << "dimension " << dimension;
+          half_rows.push_back(halves.data() + offset + i * dimension);
+          float_rows.push_back(floats.data() + offset + i * dimension);
         }
+        expect_sums_within_their_bound(data.query, half_rows, float_rows, dimension);
       }
     }
   });
