@@ -6,10 +6,14 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
+
+#include "loam/core/assert.hpp"
 
 namespace loam::vector {
 namespace {
@@ -89,11 +93,78 @@ Pool& pool() {
   return *seen;
 }
 
+// One call of parallel_for().
+class BlockRun {
+ public:
+  BlockRun(const ParallelOptions& options, const Context& context,
+           const std::function<Result<void>(const ParallelBlock&)>& body)
+      : options_(options), context_(context), body_(body) {}
+
+  // On each thread.
+  void take_blocks() noexcept {
+    const std::size_t worker = workers_.fetch_add(1, std::memory_order_relaxed);
+    while (!stop_.load(std::memory_order_relaxed)) {
+      const std::size_t first = next_.fetch_add(options_.block_size, std::memory_order_relaxed);
+      if (first >= options_.count) return;
+      run({first, first + std::min(options_.block_size, options_.count - first), worker});
+    }
+  }
+
+  // When all threads are back.
+  Result<void> result() {
+    if (thrown_) std::rethrow_exception(thrown_);
+    return std::move(failure_);
+  }
+
+ private:
+  void run(const ParallelBlock& block) noexcept {
+    try {
+      Result<void> done = context_.unbounded() ? Result<void>() : context_.check(options_.operation);
+      if (done.ok()) done = body_(block);
+      if (!done.ok()) keep(block.first, std::move(done), nullptr);
+    } catch (...) {
+      keep(block.first, {}, std::current_exception());
+    }
+  }
+
+  // Every block below one that failed was taken before it and runs to its end, so the lowest failure is always found.
+  void keep(std::size_t first, Result<void> failure, std::exception_ptr thrown) {
+    const std::lock_guard lock(mutex_);
+    if (stop_.load(std::memory_order_relaxed) && first > failed_at_) return;
+    failed_at_ = first;
+    failure_ = std::move(failure);
+    thrown_ = std::move(thrown);
+    stop_.store(true, std::memory_order_relaxed);
+  }
+
+  const ParallelOptions& options_;
+  const Context& context_;
+  const std::function<Result<void>(const ParallelBlock&)>& body_;
+  std::atomic<std::size_t> workers_ = 0;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::mutex mutex_;  // guards the rest while threads run
+  std::size_t failed_at_ = 0;
+  Result<void> failure_;
+  std::exception_ptr thrown_;
+};
+
 }  // namespace
 
 void run_on_workers(std::size_t helpers, const std::function<void()>& work) {
   if (helpers == 0) return work();
   pool().run(std::min(helpers, worker_count_max), work);
+}
+
+Result<void> parallel_for(const ParallelOptions& options, const Context& context,
+                          const std::function<Result<void>(const ParallelBlock&)>& body) {
+  LOAM_ASSERT(options.block_size > 0, "a block of nothing");
+  if (options.count == 0) return {};
+  const std::size_t blocks = 1 + (options.count - 1) / options.block_size;
+  const std::size_t threads = std::clamp(options.threads, std::size_t{1}, blocks);
+  BlockRun run(options, context, body);
+  run_on_workers(threads - 1, [&] { run.take_blocks(); });
+  return run.result();
 }
 
 }  // namespace loam::vector
