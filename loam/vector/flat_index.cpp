@@ -1,8 +1,6 @@
 #include "loam/vector/flat_index.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <string>
 #include <utility>
 
 #include "loam/core/assert.hpp"
@@ -10,6 +8,7 @@
 #include "loam/vector/exact.hpp"
 #include "loam/vector/flat_scan.hpp"
 #include "loam/vector/row_store.hpp"
+#include "loam/vector/values.hpp"
 #include "loam/vector/worker_pool.hpp"
 
 namespace loam::vector {
@@ -23,17 +22,6 @@ constexpr std::size_t shared_score_min = 1024;
 bool coded(std::size_t dimension, Distance distance) {
   // One scale for each row bounds dot products and lengths, not sums of absolute differences.
   return dimension >= coded_dimension_min && distance != Distance::manhattan;
-}
-
-Result<void> check_values(std::span<const float> values, std::size_t dimension, const char* what) {
-  if (values.size() != dimension)
-    return invalid_argument(std::string(what) + " has " + std::to_string(values.size()) + " dimensions, the index has " +
-                            std::to_string(dimension));
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      return invalid_argument(std::string(what) + " has " + (std::isnan(values[i]) ? "NaN" : "an infinity") +
-                              " at position " + std::to_string(i));
-  return {};
 }
 
 }  // namespace

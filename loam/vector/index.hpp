@@ -1,7 +1,7 @@
 #pragma once
 
-/// Nearest neighbours among millions of vectors that come and go: exact while there are few of them, a graph over compact codes
-/// above that. What it returns is always ranked by exact distances, of vectors that were there at one moment.
+/// Nearest neighbours among millions of vectors that come and go: exact while there are few of them, a graph over compact
+/// codes above that. What it returns is always ranked by exact distances, of vectors that were there at one moment.
 ///
 ///   auto index = loam::vector::Index::create({.dimension = 384}).value();
 ///   index->put(7, vector).value();
@@ -27,50 +27,50 @@ namespace vector {
 enum class Elements : std::uint8_t { f32, f16 };
 
 struct IndexOptions {
-  std::size_t dimension = 0;              ///< 1 to 65,536
+  std::size_t dimension = 0;  ///< 1 to 65,536
   Distance distance = Distance::cosine;
-  std::size_t max_connections = 32;       ///< edges of a vector, 8 to 32 (the M of HNSW's upper layers times two)
-  std::size_t ef_construction = 100;      ///< candidates looked at for the edges of a new vector, 16 to 2,000
-  std::size_t ef_search = 64;             ///< what a search uses that names no ef
-  std::size_t nb_layers = 4;              ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
-  unsigned code_bits = 0;                 ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe
-  std::size_t code_dimension = 0;         ///< components in the narrow code; 0: chosen (all up to 3,072)
-  Elements elements = Elements::f32;      ///< how full vectors are kept
-  std::size_t flat_max = 4096;            ///< up to so many vectors every search is exact
-  std::filesystem::path directory;        ///< where full vectors and wide codes are mapped from; empty: in memory
+  std::size_t max_connections = 32;   ///< edges of a vector, 8 to 32 (the M of HNSW's upper layers times two)
+  std::size_t ef_construction = 100;  ///< candidates looked at for the edges of a new vector, 16 to 2,000
+  std::size_t ef_search = 64;         ///< what a search uses that names no ef
+  std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
+  unsigned code_bits = 0;             ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe
+  std::size_t code_dimension = 0;     ///< components in the narrow code; 0: chosen (all up to 3,072)
+  Elements elements = Elements::f32;  ///< how full vectors are kept
+  std::size_t flat_max = 4096;        ///< up to so many vectors every search is exact
+  std::filesystem::path directory;    ///< where full vectors and wide codes are mapped from; empty: in memory
   std::uint64_t seed = 1;
 };
 
 struct SearchOptions {
-  std::size_t k = 10;                     ///< at most search_k_max
-  std::size_t ef = 0;                     ///< effort: candidates kept; 0: ef_search. At least k is used.
-  const SlotBitmap* filter = nullptr;     ///< only these slots; outlives the search
+  std::size_t k = 10;                  ///< at most search_k_max
+  std::size_t ef = 0;                  ///< effort: candidates kept; 0: ef_search. At least k is used.
+  const SlotBitmap* filter = nullptr;  ///< only these slots; outlives the search
   /// Only ids for which it is true; asked for candidates only. Not together with `filter`.
   std::function<bool(std::int64_t id)> predicate = {};
-  bool exact = false;                     ///< compare with every vector that passes
+  bool exact = false;  ///< compare with every vector that passes
 };
 
 enum class Plan : std::uint8_t { graph, filtered_graph, scan };
 
 struct SearchResult {
-  std::vector<Neighbour> neighbours;      ///< by (distance, id): exact distances; min(k, passing) of them
-  std::uint64_t sequence = 0;             ///< the answer is about the state after this change: nothing later, all earlier
+  std::vector<Neighbour> neighbours;  ///< by (distance, id): exact distances; min(k, passing) of them
+  std::uint64_t sequence = 0;         ///< the answer is about the state after this change: nothing later, all earlier
   Plan plan = Plan::graph;
-  std::size_t estimates = 0;              ///< codes compared
-  std::size_t distances = 0;              ///< full vectors compared
+  std::size_t estimates = 0;  ///< codes compared
+  std::size_t distances = 0;  ///< full vectors compared
 };
 
 struct RangeOptions {
-  float radius = 0;                       ///< distances at most this
-  std::size_t limit = 10'000;             ///< the nearest so many
+  float radius = 0;            ///< distances at most this
+  std::size_t limit = 10'000;  ///< the nearest so many
   std::size_t ef = 0;
   const SlotBitmap* filter = nullptr;
-  bool exact = false;                     ///< compare with every vector that passes
+  bool exact = false;  ///< compare with every vector that passes
 };
 
 struct RangeResult {
   std::vector<Neighbour> neighbours;
-  bool limited = false;                   ///< there are more than `limit`
+  bool limited = false;  ///< there are more than `limit`
   std::uint64_t sequence = 0;
   Plan plan = Plan::graph;
 };
@@ -83,27 +83,27 @@ struct Change {
 
 struct IndexStats {
   std::size_t vectors = 0;
-  std::size_t slots = 0;                  ///< in use, waiting to be used again, or free
+  std::size_t slots = 0;  ///< in use, waiting to be used again, or free
   std::size_t free_slots = 0;
-  std::size_t waiting_slots = 0;          ///< erased, not yet repaired or swept
-  std::size_t duplicates = 0;             ///< vectors equal to another one, chained to it
-  std::size_t unlinked = 0;               ///< scanned by every search until they are linked
-  std::size_t layers = 0;                 ///< 0: flat
+  std::size_t waiting_slots = 0;  ///< erased, not yet repaired or swept
+  std::size_t duplicates = 0;     ///< vectors equal to another one, chained to it
+  std::size_t unlinked = 0;       ///< scanned by every search until they are linked
+  std::size_t layers = 0;         ///< 0: flat
   unsigned code_bits = 0;
-  std::size_t memory_bytes = 0;           ///< codes, edges and maps
-  std::size_t full_bytes = 0;             ///< full vectors, wide codes and ids
-  bool full_mapped = false;               ///< full_bytes are file pages, not memory
+  std::size_t memory_bytes = 0;  ///< codes, edges and maps
+  std::size_t full_bytes = 0;    ///< full vectors, wide codes and ids
+  bool full_mapped = false;      ///< full_bytes are file pages, not memory
   std::uint64_t sequence = 0;
 };
 
 /// What verify() found; healthy when the four counts are 0.
 struct Audit {
   std::size_t live = 0;
-  std::size_t unreachable = 0;            ///< live, but on no path from the entry
+  std::size_t unreachable = 0;  ///< live, but on no path from the entry
   std::size_t without_in_edge = 0;
-  std::size_t dangling_edges = 0;         ///< to free slots
-  std::size_t wrong_ids = 0;              ///< id -> slot -> id does not come back
-  std::vector<std::string> findings;      ///< the first 20, in words
+  std::size_t dangling_edges = 0;     ///< to free slots
+  std::size_t wrong_ids = 0;          ///< id -> slot -> id does not come back
+  std::vector<std::string> findings;  ///< the first 20, in words
   bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids == 0; }
 };
 
@@ -121,7 +121,8 @@ class Index {
   Result<Slot> put(std::int64_t id, std::span<const float> vector);
   /// False when it was not there.
   Result<bool> erase(std::int64_t id);
-  /// All of them or none, seen by a search all or not at all. `sequence` must be above the one reached (failed_precondition).
+  /// All of them or none, seen by a search all or not at all. `sequence` must be above the one reached
+  /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
   /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
@@ -154,6 +155,7 @@ class Index {
 
  private:
   struct State;
+  class Search;
   explicit Index(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,64 @@
+#pragma once
+
+/// The vectors as they are kept, with their ids: f32 or f16, in memory or mapped from files. Internal.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+
+#include "loam/vector/half.hpp"
+#include "loam/vector/index.hpp"
+#include "loam/vector/record_array.hpp"
+
+namespace loam::vector {
+
+/// Readers of a slot are *thread-safe*; a slot is written before anybody can find it.
+class FullVectors {
+ public:
+  FullVectors(std::size_t dimension, Elements elements, std::filesystem::path directory)
+      : dimension_(dimension), elements_(elements), records_(record_bytes(dimension, elements), std::move(directory)) {}
+
+  Result<void> reserve(Slot slot) { return records_.reserve(slot); }
+  void release(std::size_t chunk) { records_.release(chunk); }
+
+  /// invalid_argument when the elements cannot hold one of the values.
+  Result<void> check(const float* vector) const;
+  void write(Slot slot, std::int64_t id, const float* vector);
+  std::int64_t id(Slot slot) const noexcept {
+    return reinterpret_cast<const std::atomic<std::int64_t>*>(records_.at(slot))->load(std::memory_order_relaxed);
+  }
+  /// Into `dimension` floats.
+  void read(Slot slot, float* out) const;
+  bool equal(Slot a, Slot b) const noexcept {
+    return std::memcmp(records_.at(a) + id_bytes, records_.at(b) + id_bytes, vector_bytes()) == 0;
+  }
+  /// The elements as they lie in memory.
+  const std::byte* raw(Slot slot) const noexcept { return records_.at(slot) + id_bytes; }
+  const Half* f16(Slot slot) const noexcept { return reinterpret_cast<const Half*>(raw(slot)); }
+  const float* f32(Slot slot) const noexcept { return reinterpret_cast<const float*>(raw(slot)); }
+
+  void prefetch(Slot slot) const noexcept {
+    const std::byte* record = records_.at(slot);
+    for (std::size_t at = 0; at < records_.record_bytes(); at += 64) __builtin_prefetch(record + at);
+  }
+
+  std::size_t dimension() const noexcept { return dimension_; }
+  Elements elements() const noexcept { return elements_; }
+  std::size_t vector_bytes() const noexcept { return dimension_ * (elements_ == Elements::f32 ? 4 : 2); }
+  std::size_t bytes() const noexcept { return records_.bytes(); }
+  bool mapped() const noexcept { return records_.mapped(); }
+
+ private:
+  static constexpr std::size_t id_bytes = 8;
+  static constexpr std::size_t record_bytes(std::size_t dimension, Elements elements) {
+    return (id_bytes + dimension * (elements == Elements::f32 ? 4 : 2) + 7) / 8 * 8;
+  }
+
+  const std::size_t dimension_;
+  const Elements elements_;
+  RecordArray records_;
+};
+
+}  // namespace loam::vector

@@ -1,0 +1,383 @@
+#include "loam/vector/graph.hpp"
+
+#include <cstring>
+
+namespace loam::vector {
+namespace {
+
+constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+/// A slot is in the next layer with this probability, as one over a power of two.
+constexpr unsigned layer_shift = 5;
+/// Candidates kept in the upper layers, and how many of them a layer is entered by.
+constexpr std::size_t upper_ef = 8;
+constexpr std::size_t entry_count = 4;
+/// Nodes whose edges are measured against each other for a new one.
+constexpr std::size_t prune_candidates_max = 128;
+
+}  // namespace
+
+Graph::Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, const FullVectors& full)
+    : options_(options),
+      codec_(std::move(codec)),
+      full_(full),
+      narrow_bytes_(codec_->narrow_bytes()),
+      hot_(round_up(narrow_bytes_, 8) + Adjacency::bytes(options.max_connections)),
+      wide_(codec_->wide_bytes(), options.directory),
+      lowest_(hot_, round_up(narrow_bytes_, 8), options.max_connections) {
+  for (std::size_t i = 1; i < options.nb_layers; ++i) upper_.push_back(std::make_unique<Layer>(options.max_connections));
+}
+
+Result<void> Graph::reserve(Slot slot) {
+  LOAM_TRY(hot_.reserve(slot));
+  LOAM_TRY(anchors_.reserve(slot));
+  LOAM_TRY(wide_.reserve(slot));
+  return {};
+}
+
+void Graph::encode(Slot slot, const float* vector) {
+  {
+    // A sweep may be looking at the block of a slot that was used before.
+    const std::lock_guard lock(lowest_.lock(slot));
+    lowest_.block(slot).reset();
+  }
+  codec_->encode(vector, reinterpret_cast<std::uint8_t*>(hot_.at(slot)), reinterpret_cast<std::uint8_t*>(wide_.at(slot)));
+}
+
+std::size_t Graph::memory_bytes() const {
+  std::size_t bytes = sizeof(*this) + hot_.bytes() + anchors_.bytes();
+  for (const auto& layer : upper_) bytes += layer->bytes();
+  return bytes;
+}
+
+// By a hash of the slot, so that nothing needs to be stored (the finalizer of MurmurHash3, Appleby, 2011).
+std::size_t Graph::level_of(Slot slot) const noexcept {
+  std::uint32_t hash = slot + 0x9E3779B9u;
+  hash = (hash ^ (hash >> 16)) * 0x85EBCA6Bu;
+  hash = (hash ^ (hash >> 13)) * 0xC2B2AE35u;
+  hash ^= hash >> 16;
+  std::size_t level = 0;
+  for (; level < upper_.size() && (hash & ((1u << layer_shift) - 1)) == 0; ++level) hash >>= layer_shift;
+  return level;
+}
+
+template <class Scorer>
+void Graph::descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const {
+  scratch.entries.clear();
+  std::size_t ignored = 0;
+  for (std::size_t at = upper_.size(); at > layer; --at) {
+    const Layer& here = *upper_[at - 1];
+    if (scratch.entries.empty()) {
+      const Node root = here.root();
+      if (root == no_node) continue;
+      scratch.entries.push_back(root);
+    }
+    scratch.pool.clear(upper_ef, 4 * upper_ef);
+    beam<false>(here, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
+    scratch.entries.clear();
+    for (const Found found : scratch.pool.items().first(std::min(entry_count, scratch.pool.items().size())))
+      scratch.entries.push_back(here.below(found.node()));
+  }
+  if (scratch.entries.empty()) {
+    const Node root = layer == 0 ? lowest_.root() : upper_[layer - 1]->root();
+    if (root != no_node) scratch.entries.push_back(root);
+  }
+}
+
+void Graph::descend(Scratch& scratch) const { descend_to(0, NarrowScorer{*this, scratch.query}, scratch); }
+
+// False when the layer is empty.
+template <class Scorer>
+bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const {
+  scratch.candidates.clear();
+  if (scratch.entries.empty()) return false;
+  std::size_t ignored = 0;
+  const std::size_t ef = layer.lowest() ? options_.ef_construction : std::max<std::size_t>(options_.ef_construction / 2, 16);
+  scratch.pool.clear(ef, 2 * ef);
+  beam<false>(layer, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
+  for (const Found found : scratch.pool.items()) {
+    const Slot other = layer.slot(found.node());
+    if (other == slot || layer.block(found.node()).state().closing()) continue;
+    scratch.candidates.push_back({found.distance(), found.node(), other});
+  }
+  return !scratch.candidates.empty();
+}
+
+void Graph::link(Slot slot, Scratch& scratch) {
+  if (codec_->estimates_topology()) {
+    std::vector<float>& vector = scratch.distances;
+    vector.resize(codec_->options().dimension);
+    full_.read(slot, vector.data());
+    codec_->prepare(vector.data(), scratch.query);
+    link_with(slot, NarrowScorer{*this, scratch.query}, scratch);
+  } else {
+    link_with(slot, WideScorer{*this, wide(slot)}, scratch);
+  }
+}
+
+template <class Scorer>
+void Graph::link_with(Slot slot, const Scorer& scorer, Scratch& scratch) {
+  for (;;) {
+    descend_to(0, scorer, scratch);
+    if (search_for_edges(lowest_, slot, scorer, scratch)) break;
+    if (lowest_.become_first_root(slot)) break;
+    // Somebody else became the first: there is something to search now. Or all that is left is closing.
+    std::this_thread::yield();
+  }
+  if (!scratch.candidates.empty()) {
+    measure(slot, scratch.candidates, scratch);
+    if (chain_to_equal(slot, scratch)) return;
+    connect(lowest_, slot, slot, scratch);
+  }
+  Node below = slot;
+  for (std::size_t level = 1; level <= level_of(slot); ++level) {
+    Layer& layer = *upper_[level - 1];
+    descend_to(level, scorer, scratch);
+    const bool found = search_for_edges(layer, slot, scorer, scratch);
+    const Node node = layer.add(slot, below);
+    if (node == no_node) return;  // without memory the slot is missing from this layer, and is found all the same
+    below = node;
+    if (!found) {
+      if (layer.become_first_root(node)) continue;
+      descend_to(level, scorer, scratch);
+      if (!search_for_edges(layer, slot, scorer, scratch)) {
+        layer.forget(slot);
+        layer.free(node);
+        return;
+      }
+    }
+    measure(slot, scratch.candidates, scratch);
+    connect(layer, node, slot, scratch);
+  }
+}
+
+// Distances as the topology wants them, nearest first.
+void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const {
+  scratch.records.clear();
+  for (const Candidate& candidate : candidates) {
+    prefetch_wide(candidate.slot);
+    scratch.records.push_back(wide(candidate.slot));
+  }
+  scratch.distances.resize(candidates.size());
+  for (std::size_t at = 0; at < candidates.size(); at += 64) {
+    const std::size_t count = std::min<std::size_t>(64, candidates.size() - at);
+    codec_->between(wide(slot), scratch.records.data() + at, count, scratch.distances.data() + at);
+  }
+  for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].distance = scratch.distances[i];
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
+  });
+  if (candidates.size() > prune_candidates_max) candidates.resize(prune_candidates_max);
+}
+
+// Leaves those of `candidates` that become edges, `fill` to `limit` of them when there are so many. The nodes `tree` are
+// edges already: they shield others like a chosen one and are not among the result.
+void Graph::prune(std::vector<Candidate>& candidates, std::size_t limit, std::size_t fill, std::span<const Node> tree,
+                  Scratch& scratch) const {
+  enum : std::uint8_t { open, shielded, chosen };
+  std::vector<std::uint8_t>& flags = scratch.flags;
+  flags.assign(candidates.size(), open);
+  std::vector<std::uint32_t>& order = scratch.order;
+  order.clear();
+  const float factor = codec_->scaled(options_.alpha);
+  std::uint32_t open_ones[prune_candidates_max];
+  const std::uint8_t* records[prune_candidates_max];
+  float distances[prune_candidates_max];
+  for (std::size_t i = 0; i < candidates.size() && order.size() < limit; ++i) {
+    const bool in_tree = std::find(tree.begin(), tree.end(), candidates[i].node) != tree.end();
+    if (!in_tree && flags[i] == shielded) continue;
+    flags[i] = chosen;
+    if (!in_tree) order.push_back(static_cast<std::uint32_t>(i));
+    std::size_t count = 0;
+    for (std::size_t j = i + 1; j < candidates.size(); ++j) {
+      if (flags[j] != open) continue;
+      open_ones[count] = static_cast<std::uint32_t>(j);
+      records[count++] = wide(candidates[j].slot);
+    }
+    for (std::size_t at = 0; at < count; at += 64)
+      codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
+    for (std::size_t j = 0; j < count; ++j)
+      if (factor * distances[j] <= candidates[open_ones[j]].distance) flags[open_ones[j]] = shielded;
+  }
+  for (std::size_t i = 0; i < candidates.size() && order.size() < fill; ++i) {
+    const bool in_tree = std::find(tree.begin(), tree.end(), candidates[i].node) != tree.end();
+    if (flags[i] != chosen && !in_tree) order.push_back(static_cast<std::uint32_t>(i));
+  }
+  std::vector<Candidate>& result = scratch.others;
+  result.clear();
+  for (const std::uint32_t i : order) result.push_back(candidates[i]);
+  candidates.swap(result);
+}
+
+// scratch.candidates are measured.
+void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
+  prune(scratch.candidates, layer.capacity(), layer.capacity() - layer.capacity() / 8, {}, scratch);
+  std::vector<Candidate>& chosen = scratch.chosen;
+  chosen = scratch.candidates;
+  Edges edges;
+  edges.degree = 0;
+  edges.protected_edges = 1;
+  for (const Candidate& candidate : chosen) edges.nodes[edges.degree++] = candidate.node;
+
+  // The nearest with room for a child becomes the parent. It must not be found by others before it has one.
+  std::size_t parent = 0;
+  const auto write_own = [&] {
+    Edges own = edges;
+    own.remove(chosen[parent].node);
+    own.insert_at(0, chosen[parent].node);
+    own.protected_edges = 1;
+    const std::lock_guard lock(layer.lock(node));
+    Adjacency block = layer.block(node);
+    block.write(block.state(), own);
+  };
+  for (;; ++parent) {
+    if (parent == chosen.size()) {
+      // All of them are closing or full of children: any place in the tree will do.
+      attach_somewhere(layer, node, edges);
+      break;
+    }
+    write_own();
+    if (add_child(layer, chosen[parent].node, node, layer.capacity() / 2)) break;
+  }
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    if (i != parent) add_edge(layer, chosen[i].node, node, slot, scratch);
+}
+
+// A leaf of the tree has room: descends from the root.
+void Graph::attach_somewhere(Layer& layer, Node node, const Edges& edges) {
+  const std::lock_guard tree(tree_mutex_);
+  while (layer.root() == no_node) {
+    // The last one has just left: there is nobody to be connected to.
+    {
+      const std::lock_guard lock(layer.lock(node));
+      Adjacency block = layer.block(node);
+      block.write(block.state(), Edges{});
+    }
+    if (layer.become_first_root(node)) return;
+  }
+  std::vector<Node> places{layer.root()};
+  for (std::size_t at = 0; at < places.size(); ++at) {
+    const Node place = places[at];
+    if (place == no_node || place == node) continue;
+    Edges own = edges;
+    own.remove(place);
+    if (own.degree == layer.capacity()) --own.degree;
+    own.insert_at(0, place);
+    own.protected_edges = 1;
+    {
+      const std::lock_guard lock(layer.lock(node));
+      Adjacency block = layer.block(node);
+      block.write(block.state(), own);
+    }
+    if (add_child(layer, place, node, layer.capacity())) return;
+    Edges theirs;
+    layer.block(place).read(theirs);
+    const unsigned first = place == layer.root() ? 0 : 1;
+    for (unsigned i = first; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
+  }
+  LOAM_ASSERT(false, "the spanning tree of a layer has no room");
+}
+
+// False when the parent takes none: it is closing, or protected_max edges of it are tree edges.
+bool Graph::add_child(Layer& layer, Node parent, Node child, unsigned protected_max) {
+  const std::lock_guard lock(layer.lock(parent));
+  Adjacency block = layer.block(parent);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  if (state.closing() || edges.protected_edges >= std::min(protected_max, room(layer, state))) return false;
+  const Node chain = state.chained() ? block.chain() : no_node;
+  edges.remove(child);
+  if (edges.degree == room(layer, state)) --edges.degree;
+  edges.insert_at(edges.protected_edges, child);
+  ++edges.protected_edges;
+  block.write(state, edges, chain);
+  return true;
+}
+
+// The edge back. A full block is pruned, with some places left free, so that the next few cost nothing.
+void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch) {
+  const std::lock_guard lock(layer.lock(node));
+  Adjacency block = layer.block(node);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  if (state.closing() || edges.contains(to)) return;
+  const Node chain = state.chained() ? block.chain() : no_node;
+  if (edges.degree < room(layer, state)) {
+    edges.nodes[edges.degree++] = to;
+    block.write(state, edges, chain);
+    return;
+  }
+  std::vector<Candidate>& candidates = scratch.candidates;
+  candidates.clear();
+  for (unsigned i = 0; i < edges.degree; ++i) {
+    const Slot slot = layer.slot(edges.nodes[i]);
+    prefetch_wide(slot);
+    candidates.push_back({0, edges.nodes[i], slot});
+  }
+  candidates.push_back({0, to, to_slot});
+  rewrite(layer, node, edges, state, chain, scratch);
+}
+
+// Chooses the edges of a locked node anew from scratch.candidates; tree edges stay in front, in their order.
+void Graph::rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch) {
+  std::vector<Candidate>& candidates = scratch.candidates;
+  measure(layer.slot(node), candidates, scratch);
+  const std::span<const Node> tree(edges.nodes, edges.protected_edges);
+  const unsigned places = room(layer, state);
+  const std::size_t free_places = places - tree.size();
+  prune(candidates, free_places, free_places - free_places / 8, tree, scratch);
+  Edges chosen;
+  chosen.degree = edges.protected_edges;
+  chosen.protected_edges = edges.protected_edges;
+  std::copy(tree.begin(), tree.end(), chosen.nodes);
+  for (const Candidate& candidate : candidates) chosen.nodes[chosen.degree++] = candidate.node;
+  layer.block(node).write(state, chosen, chain);
+}
+
+// Equal vectors have equal codes.
+bool Graph::chain_to_equal(Slot slot, Scratch& scratch) {
+  for (const Candidate& candidate : scratch.candidates) {
+    if (std::memcmp(wide(slot), wide(candidate.slot), codec_->wide_bytes()) != 0) continue;
+    if (!full_.equal(slot, candidate.slot)) continue;
+    const std::lock_guard chains(chain_mutex_);
+    if (!push_chain(candidate.slot, slot)) continue;
+    chained_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
+}
+
+// Under chain_mutex_. False when the head takes none: it is closing, or full of tree edges.
+bool Graph::push_chain(Slot head, Slot member) {
+  Node first = no_node;
+  {
+    const std::lock_guard lock(lowest_.lock(head));
+    Adjacency block = lowest_.block(head);
+    Edges edges;
+    const NodeState state = block.read(edges);
+    if (state.closing() || edges.protected_edges == lowest_.capacity()) return false;
+    first = block.chain();
+    write_chain_links(member, first, head);
+    if (edges.degree == lowest_.capacity()) --edges.degree;
+    block.write(state.with_chained(true), edges, member);
+    anchors_.set(head);
+  }
+  if (first != no_node) {
+    const std::lock_guard lock(lowest_.lock(first));
+    write_chain_links(first, chain_next(first), member);
+  }
+  return true;
+}
+
+// The two edges of a member: the next one and the one before. Its block is not written by anybody else.
+void Graph::write_chain_links(Slot member, Node next, Node before) {
+  Edges links;
+  links.degree = 2;
+  links.protected_edges = chain_mark;
+  links.nodes[0] = next;
+  links.nodes[1] = before;
+  Adjacency block = lowest_.block(member);
+  block.write(block.state(), links);
+}
+
+}  // namespace loam::vector

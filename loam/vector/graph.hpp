@@ -1,0 +1,308 @@
+#pragma once
+
+/// The graph: a layer of all vectors, sparser layers above it to enter by, and the codes that distances are taken from.
+/// Internal.
+///
+/// Edges are chosen as in Vamana (Subramanya et al., "DiskANN", NeurIPS 2019): among the candidates of a search, near to
+/// far, one is taken unless a taken one is nearer to it by a factor alpha; what that leaves free is filled with the nearest
+/// of the rest. Layers are those of HNSW (Malkov and Yashunin, 2018). Erased vectors are repaired around as in IP-DiskANN
+/// (Xu et al., 2025): the neighbours that pointed to one get replacements out of its neighbourhood.
+///
+/// Invariants of every layer, whatever runs at the same time:
+///   G1  Every linked node but the root has a parent; parents lead to the root. Both directions of such a tree edge are in
+///   the
+///       blocks, pruning leaves them alone, and so every linked node reaches every other.
+///   G2  A closing node has no tree edges, and no edge to it is added by an operation that began after it closed.
+///   G3  A vector equal to a linked one is no node but a member of that one's chain.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "loam/vector/beam.hpp"
+#include "loam/vector/bit_array.hpp"
+#include "loam/vector/codec.hpp"
+#include "loam/vector/full_vectors.hpp"
+#include "loam/vector/layer.hpp"
+#include "loam/vector/record_array.hpp"
+
+namespace loam::vector {
+
+struct GraphOptions {
+  unsigned max_connections = 32;
+  std::size_t ef_construction = 100;
+  std::size_t nb_layers = 4;
+  float alpha = 1.2F;
+  std::filesystem::path directory;
+};
+
+struct Candidate {
+  float distance;
+  Node node;
+  Slot slot;
+};
+
+/// What one operation works with. *needs external synchronization*
+struct Scratch {
+  CodeQuery query;
+  VisitedSet visited;
+  Pool pool;
+  std::vector<Node> entries;
+  std::vector<Candidate> candidates;
+  std::vector<Candidate> others;
+  std::vector<Candidate> chosen;
+  std::vector<float> distances;
+  std::vector<const std::uint8_t*> records;
+  std::vector<std::uint8_t> flags;
+  std::vector<std::uint32_t> order;
+  std::vector<Node> nodes;
+};
+
+/// Functions that take a Scratch are *thread-safe*, each call with its own, while its caller is pinned (reader_epochs.hpp).
+class Graph {
+ public:
+  Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, const FullVectors& full);
+
+  /// Memory for a slot; needs external synchronization. resource_exhausted.
+  Result<void> reserve(Slot slot);
+  /// Both codes of a slot that nobody sees yet.
+  void encode(Slot slot, const float* vector);
+
+  /// Puts an encoded slot into the graph.
+  void link(Slot slot, Scratch& scratch);
+  enum class Unlinked : std::uint8_t {
+    yes,
+    kept_for_chain,  ///< equal vectors hang on it: it stays, and unlink() is to be called again when the chain is empty
+    chain_member,    ///< it was one; no edge ever led to it
+  };
+  /// Takes an erased slot out and repairs its neighbourhood. `anchor` is set to an erased slot whose chain has become empty.
+  Unlinked unlink(Slot slot, Scratch& scratch, Slot& anchor);
+
+  struct UpperNode {
+    std::size_t layer;
+    Node node;
+  };
+  /// Slots, and nodes above them, that were unlinked: none of their in-edges is needed any more.
+  struct Gone {
+    SlotBitmap slots;
+    std::vector<UpperNode> upper;
+  };
+  /// Every operation that was running when one of `slots` was unlinked has ended.
+  Gone begin_sweep(std::span<const Slot> slots);
+  /// Removes edges to what has gone from the nodes [first, last) of the lowest layer.
+  void sweep(const Gone& gone, Node first, Node last);
+  void sweep_upper(const Gone& gone);
+  /// Nobody can be reading them any more.
+  void free_upper(const Gone& gone);
+
+  NodeState state(Slot slot) const noexcept { return lowest_.block(slot).state(); }
+  /// Flags and stamp of a slot, by a function of the former ones.
+  template <class Change>
+  void change_state(Slot slot, Change change) {
+    const std::lock_guard lock(lowest_.lock(slot));
+    const Adjacency block = lowest_.block(slot);
+    Adjacency(block).set_state(change(block.state()));
+  }
+
+  const Codec& codec() const noexcept { return *codec_; }
+  const std::uint8_t* narrow(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(hot_.at(slot)); }
+  const std::uint8_t* wide(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(wide_.at(slot)); }
+  const Layer& lowest() const noexcept { return lowest_; }
+  Layer& lowest() noexcept { return lowest_; }
+  const std::vector<std::unique_ptr<Layer>>& upper() const noexcept { return upper_; }
+  const GraphOptions& options() const noexcept { return options_; }
+
+  /// The query must be prepared in `scratch`: nodes of the lowest layer to start from.
+  void descend(Scratch& scratch) const;
+
+  /// Best-first search of the lowest layer from scratch.entries with narrow codes; `admit(slot)` says what counts as an
+  /// answer, `go_on(node, edges)` is asked at each node that is expanded.
+  template <class Admit, class GoOn>
+  void search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, GoOn go_on,
+              std::size_t& estimates) const;
+  /// The same along edges between answers only.
+  template <class Admit, class GoOn>
+  void search_among(Scratch& scratch, std::size_t ef, Admit admit, GoOn go_on, std::size_t& estimates) const;
+
+  /// Calls body(member) for the chain of a slot.
+  template <class Body>
+  void for_chain(Slot slot, Body body) const {
+    for (Node member = lowest_.block(slot).chain(); member != no_node;) {
+      if (!body(static_cast<Slot>(member))) return;
+      Edges links;
+      lowest_.block(member).read(links);
+      member = links.degree == 0 ? no_node : links.nodes[0];
+    }
+  }
+
+  static constexpr unsigned chain_mark =
+      63;  // protected_edges of a chain member; its two edges are the next one and the one before
+
+  /// Do equal vectors hang on it?
+  bool anchors(Slot slot) const noexcept { return chained_.load(std::memory_order_relaxed) > 0 && anchors_.get(slot); }
+  std::size_t chained_count() const noexcept { return chained_.load(std::memory_order_relaxed); }
+  std::size_t memory_bytes() const;
+  std::size_t wide_bytes() const { return wide_.bytes(); }
+
+  void prefetch_narrow(Slot slot) const noexcept {
+    const std::uint8_t* record = narrow(slot);
+    for (std::size_t at = 0; at < narrow_bytes_; at += 64) __builtin_prefetch(record + at);
+    __builtin_prefetch(record + narrow_bytes_ - 1);
+  }
+  void prefetch_wide(Slot slot) const noexcept {
+    const std::uint8_t* record = wide(slot);
+    const std::size_t bytes = codec_->wide_bytes();
+    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(record + at);
+    __builtin_prefetch(record + bytes - 1);
+  }
+
+ private:
+  struct NarrowScorer;
+  struct WideScorer;
+
+  std::size_t level_of(Slot slot) const noexcept;
+  template <bool answers_only, class Scorer, class Admit, class Expanded>
+  void beam(const Layer& layer, const Scorer& scorer, const Admit& admit, const Expanded& expanded, Scratch& scratch,
+            std::size_t& estimates) const;
+  template <class Scorer>
+  void descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const;
+  template <class Scorer>
+  void link_with(Slot slot, const Scorer& scorer, Scratch& scratch);
+  template <class Scorer>
+  bool search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const;
+
+  bool chain_to_equal(Slot slot, Scratch& scratch);
+  bool push_chain(Slot head, Slot member);
+  void write_chain_links(Slot member, Node next, Node before);
+  Node chain_next(Slot member) const;
+  void leave_chain(Slot member, Slot& anchor);
+  void connect(Layer& layer, Node node, Slot slot, Scratch& scratch);
+  void measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const;
+  void prune(std::vector<Candidate>& candidates, std::size_t limit, std::size_t fill, std::span<const Node> tree,
+             Scratch& scratch) const;
+  bool add_child(Layer& layer, Node parent, Node child, unsigned protected_max);
+  void add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch);
+  void rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch);
+  void attach_somewhere(Layer& layer, Node node, const Edges& edges);
+  bool unlink_from(Layer& layer, Node node, Scratch& scratch);
+  bool leave_tree(Layer& layer, Node node);
+  static void become_root(Layer& layer, Node heir, Node former);
+  static void remove_child(Layer& layer, Node parent, Node child);
+  static void adopt(Layer& layer, Node child, Node former, Node parent);
+  void replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch);
+  static void remove_edges(Layer& layer, const SlotBitmap& gone, Node first, Node last);
+  unsigned room(const Layer& layer, NodeState state) const noexcept {
+    return layer.capacity() - (state.chained() ? 1u : 0u);
+  }
+
+  const GraphOptions options_;
+  const std::unique_ptr<const Codec> codec_;
+  const FullVectors& full_;
+  const std::size_t narrow_bytes_;
+  RecordArray hot_;
+  BitArray anchors_;
+  RecordArray wide_;
+  Layer lowest_;
+  std::vector<std::unique_ptr<Layer>> upper_;  // [0] is the one above the lowest
+  std::mutex tree_mutex_;                      // one node at a time leaves the spanning trees
+  std::mutex chain_mutex_;                     // chains are rare: one change at a time
+  std::atomic<std::size_t> chained_ = 0;
+  std::mutex upper_mutex_;
+  std::vector<UpperNode> upper_gone_;  // unlinked, not swept
+};
+
+struct Graph::NarrowScorer {
+  const Graph& graph;
+  const CodeQuery& query;
+  void prefetch(Slot slot) const noexcept { graph.prefetch_narrow(slot); }
+  void operator()(const Slot* slots, std::size_t count, float* out) const {
+    const std::uint8_t* records[64];
+    for (std::size_t i = 0; i < count; ++i) records[i] = graph.narrow(slots[i]);
+    graph.codec_->estimate(query, records, count, out);
+  }
+};
+
+struct Graph::WideScorer {
+  const Graph& graph;
+  const std::uint8_t* record;
+  void prefetch(Slot slot) const noexcept { graph.prefetch_wide(slot); }
+  void operator()(const Slot* slots, std::size_t count, float* out) const {
+    const std::uint8_t* records[64];
+    for (std::size_t i = 0; i < count; ++i) records[i] = graph.wide(slots[i]);
+    graph.codec_->between(record, records, count, out);
+  }
+};
+
+// The distances of all new neighbours of a node are taken at once: their codes arrive from memory together.
+template <bool answers_only, class Scorer, class Admit, class Expanded>
+void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, const Expanded& expanded, Scratch& scratch,
+                 std::size_t& estimates) const {
+  VisitedSet& visited = scratch.visited;
+  Pool& pool = scratch.pool;
+  visited.clear();
+  Node nodes[64];
+  Slot slots[64];
+  float distances[64];
+  Found found[64];
+  const auto offer = [&](std::size_t count) {
+    if (count == 0) return;
+    scorer(slots, count, distances);
+    estimates += count;
+    const float bound = pool.bound();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], answers_only || admit(slots[i]));
+    pool.merge({found, kept});
+  };
+
+  std::size_t count = 0;
+  for (const Node entry : scratch.entries) {
+    if (!visited.insert(entry)) continue;
+    nodes[count] = entry;
+    slots[count] = layer.slot(entry);
+    scorer.prefetch(slots[count]);
+    if (++count == 64) {
+      offer(count);
+      count = 0;
+    }
+  }
+  offer(count);
+
+  Edges edges;
+  while (const Found* nearest = pool.next()) {
+    const Node node = nearest->node();
+    layer.block(node).read(edges);
+    if (!expanded(node, edges)) return;
+    count = 0;
+    for (unsigned i = 0; i < edges.degree; ++i) {
+      if (!visited.insert(edges.nodes[i])) continue;
+      nodes[count] = edges.nodes[i];
+      slots[count] = layer.slot(edges.nodes[i]);
+      if constexpr (answers_only)
+        if (!admit(slots[count])) continue;
+      scorer.prefetch(slots[count]);
+      ++count;
+    }
+    if (const Found* after = pool.peek()) layer.block(after->node()).prefetch();
+    offer(count);
+  }
+}
+
+template <class Admit, class GoOn>
+void Graph::search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, GoOn go_on,
+                   std::size_t& estimates) const {
+  scratch.pool.clear(ef, items_max);
+  beam<false>(lowest_, NarrowScorer{*this, scratch.query}, admit, go_on, scratch, estimates);
+}
+
+template <class Admit, class GoOn>
+void Graph::search_among(Scratch& scratch, std::size_t ef, Admit admit, GoOn go_on, std::size_t& estimates) const {
+  scratch.pool.clear(ef, 4 * ef);
+  beam<true>(lowest_, NarrowScorer{*this, scratch.query}, admit, go_on, scratch, estimates);
+}
+
+}  // namespace loam::vector

@@ -1,0 +1,239 @@
+#include <algorithm>
+
+#include "loam/vector/graph.hpp"
+
+namespace loam::vector {
+namespace {
+
+/// How far around an erased vector its in-neighbours are looked for, and how many replacements each of them is offered.
+constexpr std::size_t repair_ef = 64;
+constexpr std::size_t replacements_max = 12;
+
+}  // namespace
+
+Graph::Unlinked Graph::unlink(Slot slot, Scratch& scratch, Slot& anchor) {
+  anchor = no_node;
+  {
+    const std::lock_guard chains(chain_mutex_);
+    const NodeState state = this->state(slot);
+    if (state.protected_edges() == chain_mark) {
+      leave_chain(slot, anchor);
+      return Unlinked::chain_member;
+    }
+    if (state.chained()) return Unlinked::kept_for_chain;
+  }
+  // From the top, so that no node leads down to one that has gone.
+  for (std::size_t level = level_of(slot); level > 0; --level) {
+    Layer& layer = *upper_[level - 1];
+    const Node node = layer.find(slot);
+    if (node == no_node) continue;
+    unlink_from(layer, node, scratch);
+    layer.forget(slot);
+    const std::lock_guard lock(upper_mutex_);
+    upper_gone_.push_back({level - 1, node});
+  }
+  return unlink_from(lowest_, slot, scratch) ? Unlinked::yes : Unlinked::kept_for_chain;
+}
+
+Node Graph::chain_next(Slot member) const {
+  Edges links;
+  lowest_.block(member).read(links);
+  return links.nodes[0];
+}
+
+// Under chain_mutex_. The member keeps its own links, for readers that stand on it.
+void Graph::leave_chain(Slot member, Slot& anchor) {
+  Edges links;
+  lowest_.block(member).read(links);
+  const Node next = links.nodes[0];
+  const Node before = links.nodes[1];
+  if (next != no_node) {
+    const std::lock_guard lock(lowest_.lock(next));
+    write_chain_links(next, chain_next(next), before);
+  }
+  const std::lock_guard lock(lowest_.lock(before));
+  Adjacency block = lowest_.block(before);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  if (state.protected_edges() == chain_mark) {
+    write_chain_links(before, next, edges.nodes[1]);
+  } else {
+    block.write(state.with_chained(next != no_node), edges, next);
+    if (next == no_node) anchors_.clear(before);
+    if (next == no_node && !state.live()) anchor = before;
+  }
+  chained_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// The search starts at the node itself: who points to it is nearly always among those it is near to. The few that are missed
+// are found by the sweep.
+bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
+  const Slot slot = layer.slot(node);
+  std::vector<Node>& pointing = scratch.nodes;
+  pointing.clear();
+  scratch.entries.assign(1, node);
+  scratch.pool.clear(repair_ef, 2 * repair_ef);
+  std::size_t ignored = 0;
+  const auto note = [&](Node other, const Edges& edges) {
+    if (other != node && edges.contains(node)) pointing.push_back(other);
+    return true;
+  };
+  beam<false>(layer, WideScorer{*this, wide(slot)}, [](Slot) { return true; }, note, scratch, ignored);
+  std::vector<Candidate>& near = scratch.chosen;
+  near.clear();
+  for (const Found found : scratch.pool.items())
+    if (found.node() != node && near.size() < 2 * replacements_max && !layer.block(found.node()).state().closing())
+      near.push_back({found.distance(), found.node(), layer.slot(found.node())});
+
+  if (!leave_tree(layer, node)) return false;
+  for (const Node other : pointing) replace_edge(layer, other, node, scratch);
+  return true;
+}
+
+// Children move to the place of the node, or to where the tree has room beside it; never below themselves, because all of
+// these places are reached from the parent without them. False when a chain has begun at it in the meantime: it stays.
+bool Graph::leave_tree(Layer& layer, Node node) {
+  const std::lock_guard tree(tree_mutex_);
+  Edges edges;
+  {
+    const std::lock_guard lock(layer.lock(node));
+    Adjacency block = layer.block(node);
+    if (block.state().chained()) return false;
+    // Only here, where nobody else is leaving: who is closing has no place in the tree any more when the lock is free again.
+    block.set_state(block.state().with_closing(true));
+    block.read(edges);
+  }
+  const bool is_root = layer.root() == node;
+  const unsigned first_child = is_root ? 0 : 1;
+  std::vector<Node> places;
+  unsigned next_child = first_child;
+  if (is_root) {
+    if (edges.protected_edges == 0) {
+      layer.set_root(no_node);
+      return true;
+    }
+    const Node heir = edges.nodes[0];
+    become_root(layer, heir, node);
+    places.push_back(heir);
+    ++next_child;
+  } else if (edges.protected_edges == 0) {
+    return true;  // it was never linked
+  } else {
+    remove_child(layer, edges.nodes[0], node);
+    places.push_back(edges.nodes[0]);
+  }
+  for (std::size_t at = 0; next_child < edges.protected_edges; ++at) {
+    LOAM_ASSERT(at < places.size(), "the spanning tree of a layer has no room");
+    const Node place = places[at];
+    while (next_child < edges.protected_edges && add_child(layer, place, edges.nodes[next_child], layer.capacity())) {
+      adopt(layer, edges.nodes[next_child], node, place);
+      ++next_child;
+    }
+    if (next_child == edges.protected_edges) break;
+    Edges theirs;
+    layer.block(place).read(theirs);
+    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i)
+      if (theirs.nodes[i] != node) places.push_back(theirs.nodes[i]);
+  }
+  return true;
+}
+
+void Graph::become_root(Layer& layer, Node heir, Node former) {
+  const std::lock_guard lock(layer.lock(heir));
+  Adjacency block = layer.block(heir);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  edges.remove(former);
+  block.write(state, edges, state.chained() ? block.chain() : no_node);
+  layer.set_root(heir);
+}
+
+void Graph::remove_child(Layer& layer, Node parent, Node child) {
+  const std::lock_guard lock(layer.lock(parent));
+  Adjacency block = layer.block(parent);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  edges.remove(child);
+  block.write(state, edges, state.chained() ? block.chain() : no_node);
+}
+
+// The other direction of a new tree edge.
+void Graph::adopt(Layer& layer, Node child, Node former, Node parent) {
+  const std::lock_guard lock(layer.lock(child));
+  Adjacency block = layer.block(child);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  const Node chain = state.chained() ? block.chain() : no_node;
+  LOAM_ASSERT(edges.degree > 0 && edges.nodes[0] == former, "a child does not know its parent");
+  edges.remove(former);
+  edges.remove(parent);
+  edges.insert_at(0, parent);
+  ++edges.protected_edges;
+  block.write(state, edges, chain);
+}
+
+// scratch.chosen holds what lies near the node that has gone.
+void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
+  const std::lock_guard lock(layer.lock(node));
+  Adjacency block = layer.block(node);
+  Edges edges;
+  const NodeState state = block.read(edges);
+  if (state.closing()) return;
+  const Node chain = state.chained() ? block.chain() : no_node;
+  edges.remove(gone);
+  std::vector<Candidate>& candidates = scratch.candidates;
+  candidates.clear();
+  for (unsigned i = 0; i < edges.degree; ++i) candidates.push_back({0, edges.nodes[i], layer.slot(edges.nodes[i])});
+  std::size_t offered = 0;
+  for (const Candidate& near : scratch.chosen) {
+    if (offered == replacements_max) break;
+    if (near.node == node || edges.contains(near.node) || layer.block(near.node).state().closing()) continue;
+    candidates.push_back(near);
+    ++offered;
+  }
+  rewrite(layer, node, edges, state, chain, scratch);
+}
+
+void Graph::remove_edges(Layer& layer, const SlotBitmap& gone, Node first, Node last) {
+  Edges edges;
+  for (Node node = first; node < last; ++node) {
+    Adjacency block = layer.block(node);
+    if (block.state().protected_edges() == chain_mark) continue;
+    block.read(edges);
+    bool found = false;
+    for (unsigned i = 0; i < edges.degree; ++i) found |= gone.contains(edges.nodes[i]);
+    if (!found) continue;
+    const std::lock_guard lock(layer.lock(node));
+    const NodeState state = block.read(edges);
+    const Node chain = state.chained() ? block.chain() : no_node;
+    for (unsigned i = edges.degree; i > 0; --i)
+      if (gone.contains(edges.nodes[i - 1])) edges.remove(edges.nodes[i - 1]);
+    block.write(state, edges, chain);
+  }
+}
+
+Graph::Gone Graph::begin_sweep(std::span<const Slot> slots) {
+  Gone gone;
+  gone.slots = SlotBitmap(0);
+  for (const Slot slot : slots) gone.slots.insert(slot);
+  const std::lock_guard lock(upper_mutex_);
+  gone.upper.swap(upper_gone_);
+  return gone;
+}
+
+void Graph::sweep(const Gone& gone, Node first, Node last) { remove_edges(lowest_, gone.slots, first, last); }
+
+void Graph::sweep_upper(const Gone& gone) {
+  for (std::size_t i = 0; i < upper_.size(); ++i) {
+    SlotBitmap nodes;
+    for (const UpperNode& one : gone.upper)
+      if (one.layer == i) nodes.insert(one.node);
+    if (nodes.cardinality() > 0) remove_edges(*upper_[i], nodes, 0, upper_[i]->node_end());
+  }
+}
+
+void Graph::free_upper(const Gone& gone) {
+  for (const UpperNode& one : gone.upper) upper_[one.layer]->free(one.node);
+}
+
+}  // namespace loam::vector

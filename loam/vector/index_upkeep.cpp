@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <cmath>
+
+#include "loam/vector/exact.hpp"
+#include "loam/vector/index_state.hpp"
+#include "loam/vector/worker_pool.hpp"
+
+namespace loam::vector {
+namespace {
+
+/// What one change does for those before it: bounded, so that no change pays for many.
+constexpr int unlinked_per_change = 2;
+constexpr Node swept_per_change = 512;
+/// A sweep begins when this part of the slots waits for it.
+constexpr std::size_t sweep_part = 64;
+constexpr std::size_t sweep_min = 64;
+
+}  // namespace
+
+// False when nothing could be done: nobody is dead, or somebody still reads who began before.
+bool Index::State::unlink_one() {
+  Slot slot = no_node;
+  {
+    const std::lock_guard lock(retired_mutex);
+    if (dead.empty() || dead.front().epoch > epochs.settled()) return false;
+    slot = dead.front().slot;
+    dead.pop_front();
+  }
+  Graph* now = graph.load(std::memory_order_acquire);
+  if (now == nullptr) {
+    give_back(slot);
+    waiting.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  }
+  Slot anchor = no_node;
+  Graph::Unlinked outcome;
+  {
+    const ReaderEpochs::Pin pin(epochs);
+    outcome = now->unlink(slot, scratch_of(pin), anchor);
+  }
+  const std::lock_guard lock(retired_mutex);
+  switch (outcome) {
+    case Graph::Unlinked::yes:
+      unlinked.push_back(slot);
+      unlinked_epoch = epochs.advance();
+      break;
+    case Graph::Unlinked::chain_member: swept.push_back({{slot}, {}, epochs.advance()}); break;
+    case Graph::Unlinked::kept_for_chain: waiting.fetch_sub(1, std::memory_order_relaxed); break;
+  }
+  if (anchor != no_node) {
+    dead.push_back({anchor, epochs.advance()});
+    waiting.fetch_add(1, std::memory_order_relaxed);
+  }
+  return true;
+}
+
+// False when there is nothing to sweep yet. Only one thread sweeps; others pass by.
+bool Index::State::sweep_some(Node count, bool even_if_few) {
+  const std::unique_lock sweep(sweep_mutex, std::try_to_lock);
+  Graph* now = graph.load(std::memory_order_acquire);
+  if (!sweep.owns_lock() || now == nullptr) return false;
+  if (!sweeping) {
+    const std::lock_guard lock(retired_mutex);
+    const std::size_t enough = std::max(sweep_min, slot_end.load(std::memory_order_relaxed) / sweep_part);
+    if (unlinked.empty() || (!even_if_few && unlinked.size() < enough) || unlinked_epoch > epochs.settled()) return false;
+    sweep_slots.swap(unlinked);
+    unlinked.clear();
+    sweep_gone = now->begin_sweep(sweep_slots);
+    sweep_next = 0;
+    sweeping = true;
+  }
+  // Slots that are taken from now on have no edge to what has gone.
+  const Node end = slot_end.load(std::memory_order_acquire);
+  const Node last = count < end - std::min(sweep_next, end) ? sweep_next + count : end;
+  if (sweep_next < last) now->sweep(sweep_gone, sweep_next, last);
+  sweep_next = last;
+  if (sweep_next < end) return true;
+  now->sweep_upper(sweep_gone);
+  const std::lock_guard lock(retired_mutex);
+  swept.push_back({std::move(sweep_slots), std::move(sweep_gone), epochs.advance()});
+  sweep_slots.clear();
+  sweep_gone = {};
+  sweeping = false;
+  return true;
+}
+
+bool Index::State::free_some() {
+  Swept done;
+  {
+    const std::lock_guard lock(retired_mutex);
+    if (swept.empty() || swept.front().epoch > epochs.settled()) return false;
+    done = std::move(swept.front());
+    swept.pop_front();
+  }
+  if (Graph* now = graph.load(std::memory_order_acquire)) now->free_upper(done.gone);
+  {
+    const std::lock_guard lock(slots_mutex);
+    free_slots.insert(free_slots.end(), done.slots.begin(), done.slots.end());
+  }
+  waiting.fetch_sub(done.slots.size(), std::memory_order_relaxed);
+  return true;
+}
+
+void Index::State::maintain_some() {
+  if (waiting.load(std::memory_order_relaxed) == 0) return;
+  for (int i = 0; i < unlinked_per_change; ++i)
+    if (!unlink_one()) break;
+  sweep_some(swept_per_change, false);
+  free_some();
+}
+
+// Until nothing waits, or only for those who read.
+void Index::State::maintain_all() {
+  for (bool more = true; more;) {
+    more = false;
+    while (unlink_one()) more = true;
+    while (sweep_some(1u << 16, true)) more = true;
+    while (free_some()) more = true;
+  }
+}
+
+Result<void> Index::State::promote_if_large(std::size_t threads, const Context& context) {
+  if (!flat() || slot_end.load(std::memory_order_relaxed) <= options.flat_max) return {};
+  const std::unique_lock alone(gate);
+  std::size_t count = 0;
+  {
+    const std::lock_guard lock(commit_mutex);
+    count = ids.size();
+  }
+  if (!flat() || count <= options.flat_max) return {};
+  return promote_locked(threads, context);
+}
+
+// The gate is held alone. Readers go on with the flat scan until the graph is whole.
+Result<void> Index::State::promote_locked(std::size_t threads, const Context& context) {
+  threads = std::clamp<std::size_t>(threads, 1, worker_count_max);
+  std::vector<Slot> slots;
+  const Slot end = slot_end.load();
+  for (Slot slot = 0; slot < end; ++slot)
+    if (live.get(slot)) slots.push_back(slot);
+  LOAM_TRY(std::unique_ptr<const Codec> codec, train(slots));
+  GraphOptions wanted;
+  wanted.max_connections = static_cast<unsigned>(options.max_connections);
+  wanted.ef_construction = options.ef_construction;
+  wanted.nb_layers = options.nb_layers;
+  wanted.directory = options.directory;
+  auto fresh = std::make_unique<Graph>(wanted, std::move(codec), full);
+  for (Slot slot = 0; slot < end; slot += 64) LOAM_TRY(fresh->reserve(slot));
+  if (end > 0) LOAM_TRY(fresh->reserve(end - 1));
+  std::atomic<std::size_t> next = 0;
+  run_on_workers(threads - 1, [&] {
+    constexpr std::size_t block = 256;
+    std::vector<float> vector(options.dimension);
+    for (std::size_t first = next.fetch_add(block); first < slots.size(); first = next.fetch_add(block))
+      for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i) {
+        full.read(slots[i], vector.data());
+        fresh->encode(slots[i], vector.data());
+      }
+  });
+  link_all(*fresh, slots, threads, context);
+  LOAM_TRY(context.check("building the graph"));
+  for (const Slot slot : slots) {
+    const NodeState flat_one(flat_state(slot).load());
+    fresh->change_state(slot, [&](NodeState now) { return now.with_live(true).with_stamp(flat_one.stamp()); });
+  }
+  // Those that are dead were never linked: they are free as soon as nobody scans them.
+  {
+    const std::lock_guard lock(retired_mutex);
+    for (const Retired& one : dead) swept.push_back({{one.slot}, {}, one.epoch});
+    dead.clear();
+  }
+  graph_owner = std::move(fresh);
+  graph.store(graph_owner.get(), std::memory_order_release);
+  return {};
+}
+
+Result<std::unique_ptr<const Codec>> Index::State::train(std::span<const Slot> slots) const {
+  constexpr std::size_t sample_max = 65'536;
+  const std::size_t step = std::max<std::size_t>(1, slots.size() / sample_max);
+  std::vector<double> sum(options.dimension);
+  std::vector<float> vector(options.dimension);
+  std::size_t count = 0;
+  double longest = 0;
+  for (std::size_t i = 0; i < slots.size(); i += step, ++count) {
+    full.read(slots[i], vector.data());
+    for (std::size_t j = 0; j < vector.size(); ++j) sum[j] += static_cast<double>(vector[j]);
+    longest = std::max(longest, squared_norm(vector.data(), vector.size()));
+  }
+  std::vector<float> centre(options.dimension);
+  for (std::size_t j = 0; j < centre.size(); ++j)
+    centre[j] = static_cast<float>(count == 0 ? 0 : sum[j] / static_cast<double>(count));
+  CodecOptions wanted;
+  wanted.dimension = options.dimension;
+  wanted.distance = options.distance;
+  wanted.code_dimension = options.code_dimension;
+  wanted.seed = options.seed;
+  wanted.bits = options.code_bits != 0 ? options.code_bits : default_bits();
+  return std::unique_ptr<const Codec>(
+      std::make_unique<Codec>(wanted, std::move(centre), static_cast<float>(std::sqrt(longest))));
+}
+
+}  // namespace loam::vector

@@ -1,0 +1,256 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <unordered_map>
+
+#include "loam/vector/exact.hpp"
+#include "loam/vector/index_state.hpp"
+#include "loam/vector/values.hpp"
+#include "loam/vector/worker_pool.hpp"
+
+namespace loam::vector {
+
+Result<Slot> Index::State::take_slot() {
+  const std::lock_guard lock(slots_mutex);
+  if (!free_slots.empty()) {
+    const Slot slot = free_slots.back();
+    free_slots.pop_back();
+    return slot;
+  }
+  const Slot slot = slot_end.load(std::memory_order_relaxed);
+  if (slot >= slot_count_max)
+    return Error(ErrorCode::resource_exhausted,
+                 "an index holds at most " + std::to_string(slot_count_max) + " vectors; spread them over several");
+  LOAM_TRY(full.reserve(slot));
+  LOAM_TRY(live.reserve(slot));
+  if (Graph* now = graph.load(std::memory_order_acquire))
+    LOAM_TRY(now->reserve(slot));
+  else
+    LOAM_TRY(flat_states.reserve(slot));
+  slot_end.store(slot + 1, std::memory_order_release);
+  return slot;
+}
+
+void Index::State::give_back(Slot slot) {
+  const std::lock_guard lock(slots_mutex);
+  free_slots.push_back(slot);
+}
+
+std::vector<float> Index::State::ready(std::span<const float> vector) const {
+  std::vector<float> copy(vector.begin(), vector.end());
+  if (options.distance == Distance::cosine) normalize(copy);
+  return copy;
+}
+
+Scratch& Index::State::scratch_of(const ReaderEpochs::Pin& pin) const {
+  std::unique_ptr<Scratch>& scratch = scratches[pin.cell()];
+  if (!scratch) scratch = std::make_unique<Scratch>();
+  return *scratch;
+}
+
+// A slot with the vector and its codes, linked nowhere. The gate is held.
+Result<Slot> Index::State::prepare(std::int64_t id, std::span<const float> vector) {
+  LOAM_TRY(check_values(vector, options.dimension, "the vector"));
+  const std::vector<float> kept = ready(vector);
+  LOAM_TRY(full.check(kept.data()));
+  LOAM_TRY(const Slot slot, take_slot());
+  full.write(slot, id, kept.data());
+  if (Graph* now = graph.load(std::memory_order_acquire)) {
+    // The codes are of what is kept: with f16 elements not quite of what was given.
+    std::vector<float> stored(options.dimension);
+    full.read(slot, stored.data());
+    now->encode(slot, stored.data());
+  } else {
+    flat_state(slot).store(0, std::memory_order_release);
+  }
+  return slot;
+}
+
+void Index::State::link(Graph& now, Slot slot) {
+  const ReaderEpochs::Pin pin(epochs);
+  now.link(slot, scratch_of(pin));
+}
+
+Result<void> Index::State::commit(std::span<const Write> writes, std::uint64_t wanted) {
+  std::vector<Slot> buried;
+  {
+    const std::lock_guard lock(commit_mutex);
+    const std::uint64_t now = sequence.load(std::memory_order_relaxed);
+    if (wanted != 0 && wanted <= now)
+      return failed_precondition("the index has reached change " + std::to_string(now) + ", so change " +
+                                 std::to_string(wanted) + " cannot follow");
+    const std::uint64_t stamp = wanted != 0 ? wanted : now + 1;
+    if (stamp > stamp_max) return Error(ErrorCode::resource_exhausted, "change numbers end at " + std::to_string(stamp_max));
+    for (const Write& write : writes) {
+      const auto former = write.slot == no_node ? ids.erase(write.id, id_of()) : ids.replace(write.id, write.slot, id_of());
+      if (former) {
+        bury(*former, stamp);
+        buried.push_back(*former);
+      }
+      if (write.slot == no_node) continue;
+      if (!former) ids.insert(write.id, write.slot, id_of());
+      change_state(write.slot, [&](NodeState state) { return state.with_live(true).with_stamp(stamp); });
+      live.set(write.slot);
+    }
+    sequence.store(stamp, std::memory_order_release);
+  }
+  if (buried.empty()) return {};
+  const std::lock_guard lock(retired_mutex);
+  const std::uint64_t epoch = epochs.advance();
+  for (const Slot slot : buried) dead.push_back({slot, epoch});
+  waiting.fetch_add(buried.size(), std::memory_order_relaxed);
+  return {};
+}
+
+void Index::State::bury(Slot slot, std::uint64_t stamp) {
+  change_state(slot, [&](NodeState state) { return state.with_live(false).with_stamp(stamp); });
+  live.clear(slot);
+}
+
+// Of a change that is not to be: what is linked has to leave again.
+void Index::State::abandon(Slot slot) {
+  const std::lock_guard lock(retired_mutex);
+  dead.push_back({slot, epochs.advance()});
+  waiting.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Takes all slots and writes all vectors, in parallel; on failure nothing is left of it.
+Result<void> Index::State::prepare_all(std::span<const std::int64_t> wanted, std::span<const float> rows,
+                                       std::size_t threads, const Context& context, std::vector<Write>& writes) {
+  writes.assign(wanted.size(), Write{0, no_node});
+  std::atomic<std::size_t> next = 0;
+  std::mutex failure_mutex;
+  std::optional<Error> failure;
+  run_on_workers(threads - 1, [&] {
+    constexpr std::size_t block = 256;
+    for (std::size_t first = next.fetch_add(block); first < wanted.size(); first = next.fetch_add(block)) {
+      for (std::size_t i = first; i < std::min(first + block, wanted.size()); ++i) {
+        writes[i].id = wanted[i];
+        auto slot = context.check("adding vectors").ok()
+                        ? prepare(wanted[i], rows.subspan(i * options.dimension, options.dimension))
+                        : Result<Slot>(context.check("adding vectors").error());
+        if (!slot.ok()) {
+          const std::lock_guard lock(failure_mutex);
+          if (!failure) failure = slot.error();
+          next.store(wanted.size());
+          return;
+        }
+        writes[i].slot = slot.value();
+      }
+    }
+  });
+  if (!failure) return {};
+  for (const Write& write : writes)
+    if (write.slot != no_node) give_back(write.slot);
+  return std::move(*failure);
+}
+
+// Cancelled in the middle, the rest stays unlinked: the caller abandons all of them.
+void Index::State::link_all(Graph& now, std::span<const Slot> slots, std::size_t threads, const Context& context) {
+  std::atomic<std::size_t> next = 0;
+  run_on_workers(threads - 1, [&] {
+    constexpr std::size_t block = 64;
+    for (std::size_t first = next.fetch_add(block); first < slots.size(); first = next.fetch_add(block)) {
+      if (!context.check("linking vectors").ok()) return;
+      for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i) link(now, slots[i]);
+    }
+  });
+}
+
+Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {
+  State& state = *state_;
+  Slot slot = no_node;
+  {
+    const std::shared_lock gate(state.gate);
+    LOAM_TRY(slot, state.prepare(id, vector));
+    if (Graph* graph = state.graph.load(std::memory_order_acquire)) state.link(*graph, slot);
+    const State::Write write{id, slot};
+    if (auto done = state.commit({&write, 1}, 0); !done.ok()) {
+      state.abandon(slot);
+      return done.error();
+    }
+    state.maintain_some();
+  }
+  LOAM_TRY(state.promote_if_large());
+  return slot;
+}
+
+Result<bool> Index::erase(std::int64_t id) {
+  State& state = *state_;
+  const std::shared_lock gate(state.gate);
+  if (!slot_of(id)) return false;
+  const std::size_t before = size();
+  const State::Write write{id, no_node};
+  LOAM_TRY(state.commit({&write, 1}, 0));
+  state.maintain_some();
+  static_cast<void>(before);
+  return true;
+}
+
+Result<void> Index::apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads) {
+  State& state = *state_;
+  std::vector<std::int64_t> ids;
+  std::vector<float> rows;
+  // Of several changes of one id the last one counts.
+  std::unordered_map<std::int64_t, std::size_t> last;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (changes[i].vector) LOAM_TRY(check_values(*changes[i].vector, state.options.dimension, "the vector"));
+    last[changes[i].id] = i;
+  }
+  std::vector<State::Write> writes;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (last[changes[i].id] != i) continue;
+    if (!changes[i].vector) {
+      writes.push_back({changes[i].id, no_node});
+      continue;
+    }
+    ids.push_back(changes[i].id);
+    rows.insert(rows.end(), changes[i].vector->begin(), changes[i].vector->end());
+  }
+  {
+    const std::shared_lock gate(state.gate);
+    LOAM_TRY(state.add_all(ids, rows, threads, {}, writes, sequence));
+  }
+  return state.promote_if_large();
+}
+
+Result<void> Index::put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
+                             const Context& context) {
+  State& state = *state_;
+  if (rows.size() != ids.size() * state.options.dimension)
+    return invalid_argument("put_many of " + std::to_string(ids.size()) + " ids needs " +
+                            std::to_string(ids.size() * state.options.dimension) + " floats, it was given " +
+                            std::to_string(rows.size()));
+  std::vector<std::int64_t> sorted(ids.begin(), ids.end());
+  std::sort(sorted.begin(), sorted.end());
+  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
+    return invalid_argument("put_many was given id " + std::to_string(*twice) + " twice");
+  {
+    const std::shared_lock gate(state.gate);
+    std::vector<State::Write> writes;
+    LOAM_TRY(state.add_all(ids, rows, threads, context, writes, 0));
+  }
+  return state.promote_if_large(threads, context);
+}
+
+// Appends to `writes` and commits all of them.
+Result<void> Index::State::add_all(std::span<const std::int64_t> added, std::span<const float> rows, std::size_t threads,
+                                   const Context& context, std::vector<Write>& writes, std::uint64_t wanted) {
+  threads = std::clamp<std::size_t>(threads, 1, worker_count_max);
+  std::vector<Write> prepared;
+  LOAM_TRY(prepare_all(added, rows, threads, context, prepared));
+  std::vector<Slot> slots;
+  for (const Write& write : prepared) slots.push_back(write.slot);
+  if (Graph* now = graph.load(std::memory_order_acquire)) link_all(*now, slots, threads, context);
+  writes.insert(writes.end(), prepared.begin(), prepared.end());
+  Result<void> done = context.check("adding vectors");
+  if (done.ok()) done = commit(writes, wanted);
+  if (!done.ok()) {
+    for (const Slot slot : slots) abandon(slot);
+    return done;
+  }
+  maintain_some();
+  return {};
+}
+
+}  // namespace loam::vector
