@@ -2,7 +2,6 @@
 // number of threads and filter.
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 #include "loam/vector/exact.hpp"
 #include "loam/vector/flat_index.hpp"
+#include "loam/vector/targets_test_support.hpp"
 
 namespace loam::vector {
 namespace {
@@ -177,13 +177,7 @@ TEST(FlatSearch, EveryInstructionSetGivesTheSameBits) {
   for (const Distance distance : all_distances) {
     const FlatIndex index = filled(rows, distance);
     const std::string want = rendered(brute_force(index, distance, query, 200, first_ids(rows.size())));
-    for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      EXPECT_EQ(rendered(index.search(query, {.k = 200, .threads = 2}).value().neighbours), want) << hwy::TargetName(target);
-    }
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().DeInit();
+    on_every_target([&] { EXPECT_EQ(rendered(index.search(query, {.k = 200, .threads = 2}).value().neighbours), want); });
   }
 }
 
