@@ -294,7 +294,8 @@ bool Graph::add_child(Layer& layer, Node parent, Node child, unsigned protected_
   return true;
 }
 
-// The edge back. A full block is pruned, with some places left free, so that the next few cost nothing.
+// The edge back. A full block gives up one edge for it, or does not take it: measuring the new node against all neighbours
+// is an eighth of the work of choosing all of them anew, and in many dimensions few neighbours shield each other.
 void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch) {
   const std::lock_guard lock(layer.lock(node));
   Adjacency block = layer.block(node);
@@ -307,15 +308,39 @@ void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& sc
     block.write(state, edges, chain);
     return;
   }
-  std::vector<Candidate>& candidates = scratch.candidates;
-  candidates.clear();
+  const unsigned place = worst_edge(layer, layer.slot(node), edges, to_slot);
+  if (place == edges.degree) return;
+  edges.nodes[place] = to;
+  block.write(state, edges, chain);
+}
+
+// Which edge the new one replaces: the farthest of those it shields, else the farthest of all, tree edges excepted. The
+// degree when the new one is shielded itself, or lies farther than all of them.
+unsigned Graph::worst_edge(const Layer& layer, Slot slot, const Edges& edges, Slot to) const {
+  const std::uint8_t* records[edges_max + 1];
+  float from_node[edges_max + 1];
+  float from_new[edges_max];
   for (unsigned i = 0; i < edges.degree; ++i) {
-    const Slot slot = layer.slot(edges.nodes[i]);
-    prefetch_wide(slot);
-    candidates.push_back({0, edges.nodes[i], slot});
+    const Slot other = layer.slot(edges.nodes[i]);
+    prefetch_wide(other);
+    records[i] = wide(other);
   }
-  candidates.push_back({0, to, to_slot});
-  rewrite(layer, node, edges, state, chain, scratch);
+  records[edges.degree] = wide(to);
+  codec_->between(wide(slot), records, edges.degree + 1, from_node);
+  codec_->between(wide(to), records, edges.degree, from_new);
+  const float distance = from_node[edges.degree];
+  const float factor = codec_->scaled(options_.alpha);
+  for (unsigned i = 0; i < edges.degree; ++i)
+    if (from_node[i] < distance && factor * from_new[i] <= distance) return edges.degree;
+  unsigned farthest = edges.degree;
+  unsigned shielded = edges.degree;
+  for (unsigned i = edges.protected_edges; i < edges.degree; ++i) {
+    if (from_node[i] <= distance) continue;
+    if (farthest == edges.degree || from_node[i] > from_node[farthest]) farthest = i;
+    if (factor * from_new[i] <= from_node[i] && (shielded == edges.degree || from_node[i] > from_node[shielded]))
+      shielded = i;
+  }
+  return shielded != edges.degree ? shielded : farthest;
 }
 
 // Chooses the edges of a locked node anew from scratch.candidates; tree edges stay in front, in their order.

@@ -186,6 +186,7 @@ class Graph {
              Scratch& scratch) const;
   bool add_child(Layer& layer, Node parent, Node child, unsigned protected_max);
   void add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch);
+  unsigned worst_edge(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
   void rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch);
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
