@@ -240,7 +240,7 @@ void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
     if (add_child(layer, chosen[parent].node, node, layer.capacity() / 2)) break;
   }
   for (std::size_t i = 0; i < chosen.size(); ++i)
-    if (i != parent) add_edge(layer, chosen[i].node, node, slot, scratch);
+    if (i != parent) add_edge(layer, chosen[i].node, node, slot);
 }
 
 // A leaf of the tree has room: descends from the root.
@@ -296,7 +296,7 @@ bool Graph::add_child(Layer& layer, Node parent, Node child, unsigned protected_
 
 // The edge back. A full block gives up one edge for it, or does not take it: measuring the new node against all neighbours
 // is an eighth of the work of choosing all of them anew, and in many dimensions few neighbours shield each other.
-void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch) {
+void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot) {
   const std::lock_guard lock(layer.lock(node));
   Adjacency block = layer.block(node);
   Edges edges;

@@ -185,7 +185,7 @@ class Graph {
   void prune(std::vector<Candidate>& candidates, std::size_t limit, std::size_t fill, std::span<const Node> tree,
              Scratch& scratch) const;
   bool add_child(Layer& layer, Node parent, Node child, unsigned protected_max);
-  void add_edge(Layer& layer, Node node, Node to, Slot to_slot, Scratch& scratch);
+  void add_edge(Layer& layer, Node node, Node to, Slot to_slot);
   unsigned worst_edge(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
   void rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch);
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
