@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "loam/core/assert.hpp"
+#include "loam/vector/change_marks.hpp"
 
 namespace loam::vector {
 
@@ -97,10 +98,11 @@ struct Edges {
   }
 };
 
-/// A view of a block in memory. Every change of it happens under the node's lock; reading does not.
+/// A view of a block in memory. Every change of it happens under the node's lock, and sets `mark`; reading does not.
 class Adjacency {
  public:
-  Adjacency(std::byte* block, unsigned capacity) : block_(block), capacity_(capacity) {}
+  Adjacency(std::byte* block, unsigned capacity, ChangeMarks::Mark& mark)
+      : block_(block), capacity_(capacity), mark_(&mark) {}
 
   static constexpr std::size_t bytes(unsigned capacity) noexcept { return 8 + (capacity * 3 + 7) / 8 * 8; }
 
@@ -137,6 +139,7 @@ class Adjacency {
 
   /// Under the node's lock: replaces edges and flags as one step for readers. `chain` is written when state.chained().
   void write(NodeState state, const Edges& edges, Node chain = no_node) noexcept {
+    ChangeMarks::set(*mark_);
     const NodeState now(header().load(std::memory_order_relaxed));
     const NodeState odd = now.next_write();
     header().store(odd.word(), std::memory_order_relaxed);
@@ -148,12 +151,16 @@ class Adjacency {
 
   /// Under the node's lock: flags and stamp alone; no reader has to copy again.
   void set_state(NodeState state) noexcept {
+    ChangeMarks::set(*mark_);
     const std::uint64_t now = header().load(std::memory_order_relaxed);
     header().store((state.word() & ~std::uint64_t{0x1FF}) | (now & 0x1FF), std::memory_order_release);
   }
 
   /// Before anybody can see it.
-  void reset() noexcept { header().store(0, std::memory_order_release); }
+  void reset() noexcept {
+    ChangeMarks::set(*mark_);
+    header().store(0, std::memory_order_release);
+  }
 
   void prefetch() const noexcept {
     __builtin_prefetch(block_);
@@ -222,6 +229,7 @@ class Adjacency {
 
   std::byte* block_;
   unsigned capacity_;
+  ChangeMarks::Mark* mark_;
 };
 
 }  // namespace loam::vector

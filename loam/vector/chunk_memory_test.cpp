@@ -177,5 +177,34 @@ TEST_F(ChunkMemoryTest, AFullDiskIsAnErrorBeforeAnythingIsWritten) {
   EXPECT_THAT(refused.error().message(), HasSubstr(std::to_string(bytes) + " bytes in /dev/shm"));
 }
 
+TEST_F(ChunkMemoryTest, BeginsWithAPartOfAFileAndNeverChangesIt) {
+  const std::filesystem::path file = directory_ / "piece";
+  const std::string contents = std::string(4096, 'h') + std::string(5000, 'p') + "behind";
+  std::ofstream(file, std::ios::binary) << contents;
+
+  const ChunkMemory memory = ChunkMemory::of_file(file, 4096, 5000, 20'000).value();
+
+  EXPECT_TRUE(memory.mapped_file());
+  EXPECT_TRUE(page_aligned(memory));
+  ASSERT_EQ(memory.size_bytes(), 20'000u);
+  EXPECT_TRUE(std::all_of(memory.data(), memory.data() + 5000, [](std::byte byte) { return byte == std::byte{'p'}; }));
+  EXPECT_TRUE(
+      std::all_of(memory.data() + 5000, memory.data() + 20'000, [](std::byte byte) { return byte == std::byte{0}; }));
+  std::fill_n(memory.data(), 20'000, std::byte{'x'});
+  std::ifstream again(file, std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(again), {}), contents);
+}
+
+TEST_F(ChunkMemoryTest, OfAFileThatIsMissingOrTooShortIsAnError) {
+  const std::filesystem::path file = directory_ / "piece";
+  std::ofstream(file, std::ios::binary) << std::string(5000, 'p');
+
+  EXPECT_EQ(ChunkMemory::of_file(directory_ / "none", 0, 1, 1).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(ChunkMemory::of_file(file, 4096, 905, 8192).error().code(), ErrorCode::data_corruption);
+  EXPECT_EQ(ChunkMemory::of_file(file, 100, 10, 8192).error().code(), ErrorCode::unsupported);
+  EXPECT_EQ(ChunkMemory::of_file(file, 0, 10, 5).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(ChunkMemory::of_file(directory_, 0, 1, 1).error().code(), ErrorCode::failed_precondition);
+}
+
 }  // namespace
 }  // namespace loam::vector

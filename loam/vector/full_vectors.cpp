@@ -15,6 +15,7 @@ Result<void> FullVectors::check(const float* vector) const {
 }
 
 void FullVectors::write(Slot slot, std::int64_t id, const float* vector) {
+  ChangeMarks::set(changes_.of(slot));
   std::byte* record = records_.at(slot);
   reinterpret_cast<std::atomic<std::int64_t>*>(record)->store(id, std::memory_order_relaxed);
   if (elements_ == Elements::f32)

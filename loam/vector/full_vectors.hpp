@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "loam/vector/change_marks.hpp"
 #include "loam/vector/half.hpp"
 #include "loam/vector/index.hpp"
 #include "loam/vector/record_array.hpp"
@@ -49,6 +50,9 @@ class FullVectors {
   std::size_t vector_bytes() const noexcept { return dimension_ * (elements_ == Elements::f32 ? 4 : 2); }
   std::size_t bytes() const noexcept { return records_.bytes(); }
   bool mapped() const noexcept { return records_.mapped(); }
+  std::size_t record_bytes() const noexcept { return records_.record_bytes(); }
+  RecordArray& records() noexcept { return records_; }
+  ChangeMarks& changes() noexcept { return changes_; }
 
  private:
   static constexpr std::size_t id_bytes = 8;
@@ -59,6 +63,7 @@ class FullVectors {
   const std::size_t dimension_;
   const Elements elements_;
   RecordArray records_;
+  ChangeMarks changes_;
 };
 
 }  // namespace loam::vector

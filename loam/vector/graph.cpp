@@ -41,6 +41,7 @@ void Graph::encode(Slot slot, const float* vector) {
     const std::lock_guard lock(lowest_.lock(slot));
     lowest_.block(slot).reset();
   }
+  ChangeMarks::set(wide_changes_.of(slot));
   codec_->encode(vector, reinterpret_cast<std::uint8_t*>(hot_.at(slot)), reinterpret_cast<std::uint8_t*>(wide_.at(slot)));
 }
 

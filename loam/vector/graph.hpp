@@ -96,6 +96,8 @@ class Graph {
   /// Removes edges to what has gone from the nodes [first, last) of the lowest layer.
   void sweep(const Gone& gone, Node first, Node last);
   void sweep_upper(const Gone& gone);
+  /// Are there nodes above the slots that no sweep has begun for?
+  bool upper_waits();
   /// Nobody can be reading them any more.
   void free_upper(const Gone& gone);
 
@@ -113,6 +115,8 @@ class Graph {
   const std::uint8_t* wide(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(wide_.at(slot)); }
   const Layer& lowest() const noexcept { return lowest_; }
   Layer& lowest() noexcept { return lowest_; }
+  /// Of the wide codes.
+  ChangeMarks& wide_changes() noexcept { return wide_changes_; }
   const std::vector<std::unique_ptr<Layer>>& upper() const noexcept { return upper_; }
   const GraphOptions& options() const noexcept { return options_; }
 
@@ -207,6 +211,7 @@ class Graph {
   RecordArray hot_;
   BitArray anchors_;
   RecordArray wide_;
+  ChangeMarks wide_changes_;
   Layer lowest_;
   std::vector<std::unique_ptr<Layer>> upper_;  // [0] is the one above the lowest
   std::mutex tree_mutex_;                      // one node at a time leaves the spanning trees

@@ -47,6 +47,7 @@ void Graph::leave_chain(Slot member, Slot& anchor) {
   lowest_.block(member).read(links);
   const Node next = links.nodes[0];
   const Node before = links.nodes[1];
+  ChangeMarks::set(lowest_.changes().of(member));  // though nothing of it is written
   if (next != no_node) {
     const std::lock_guard lock(lowest_.lock(next));
     write_chain_links(next, chain_next(next), before);
@@ -219,6 +220,11 @@ Graph::Gone Graph::begin_sweep(std::span<const Slot> slots) {
   const std::lock_guard lock(upper_mutex_);
   gone.upper.swap(upper_gone_);
   return gone;
+}
+
+bool Graph::upper_waits() {
+  const std::lock_guard lock(upper_mutex_);
+  return !upper_gone_.empty();
 }
 
 void Graph::sweep(const Gone& gone, Node first, Node last) { remove_edges(lowest_, gone.slots, first, last); }

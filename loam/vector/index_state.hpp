@@ -55,7 +55,12 @@ struct Index::State {
   void maintain_some();
   void maintain_all();
   bool unlink_one();
-  bool sweep_some(Node count, bool even_if_few);
+  enum class Sweep : std::uint8_t {
+    when_many,
+    even_if_few,
+    now,  ///< with the gate held alone: nobody adds edges, so that there is nobody to be waited for
+  };
+  bool sweep_some(Node count, Sweep when);
   bool free_some();
   Result<void> promote_locked(std::size_t threads, const Context& context);
   Result<void> promote_if_large(std::size_t threads = 1, const Context& context = {});

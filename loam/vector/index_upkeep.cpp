@@ -55,14 +55,16 @@ bool Index::State::unlink_one() {
 }
 
 // False when there is nothing to sweep yet. Only one thread sweeps; others pass by.
-bool Index::State::sweep_some(Node count, bool even_if_few) {
+bool Index::State::sweep_some(Node count, Sweep when) {
   const std::unique_lock sweep(sweep_mutex, std::try_to_lock);
   Graph* now = graph.load(std::memory_order_acquire);
   if (!sweep.owns_lock() || now == nullptr) return false;
   if (!sweeping) {
     const std::lock_guard lock(retired_mutex);
     const std::size_t enough = std::max(sweep_min, slot_end.load(std::memory_order_relaxed) / sweep_part);
-    if (unlinked.empty() || (!even_if_few && unlinked.size() < enough) || unlinked_epoch > epochs.settled()) return false;
+    if (unlinked.empty() && (when != Sweep::now || !now->upper_waits())) return false;
+    if (when == Sweep::when_many && unlinked.size() < enough) return false;
+    if (when != Sweep::now && unlinked_epoch > epochs.settled()) return false;
     sweep_slots.swap(unlinked);
     unlinked.clear();
     sweep_gone = now->begin_sweep(sweep_slots);
@@ -105,7 +107,7 @@ void Index::State::maintain_some() {
   if (waiting.load(std::memory_order_relaxed) == 0) return;
   for (int i = 0; i < unlinked_per_change; ++i)
     if (!unlink_one()) break;
-  sweep_some(swept_per_change, false);
+  sweep_some(swept_per_change, Sweep::when_many);
   free_some();
 }
 
@@ -114,7 +116,7 @@ void Index::State::maintain_all() {
   for (bool more = true; more;) {
     more = false;
     while (unlink_one()) more = true;
-    while (sweep_some(1u << 16, true)) more = true;
+    while (sweep_some(1u << 16, Sweep::even_if_few)) more = true;
     while (free_some()) more = true;
   }
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "loam/vector/adjacency.hpp"
+#include "loam/vector/change_marks.hpp"
 #include "loam/vector/record_array.hpp"
 #include "loam/vector/slot_bitmap.hpp"
 
@@ -46,10 +47,12 @@ class Layer {
         capacity_(capacity),
         lowest_(false) {}
 
-  Adjacency block(Node node) const noexcept { return {records_->at(node) + block_offset_, capacity_}; }
+  Adjacency block(Node node) const noexcept { return {records_->at(node) + block_offset_, capacity_, changes_.of(node)}; }
   Slot slot(Node node) const noexcept { return lowest_ ? node : links(node)[0].load(std::memory_order_acquire); }
   Node below(Node node) const noexcept { return lowest_ ? node : links(node)[1].load(std::memory_order_acquire); }
   unsigned capacity() const noexcept { return capacity_; }
+  /// Of the nodes' records.
+  ChangeMarks& changes() noexcept { return changes_; }
   bool lowest() const noexcept { return lowest_; }
 
   Node root() const noexcept { return root_.load(std::memory_order_acquire); }
@@ -86,6 +89,7 @@ class Layer {
   unsigned capacity_;
   bool lowest_;
   std::atomic<Node> root_ = no_node;
+  ChangeMarks changes_;
   mutable std::array<SpinLock, 1024> locks_;
 
   mutable std::mutex mutex_;  // guards the next two and growth

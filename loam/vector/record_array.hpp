@@ -30,6 +30,8 @@ class RecordArray {
 
   /// Memory for record `number`; zeroed when it is new. resource_exhausted as ChunkMemory.
   Result<void> reserve(std::size_t number);
+  /// Memory for a chunk that has none, of record_bytes() * chunk_records.
+  void adopt(std::size_t chunk, ChunkMemory memory);
   /// Gives the memory of a chunk back. Nobody may be reading it.
   void release(std::size_t chunk);
 
