@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "loam/vector/prefetch.hpp"
+
 // This file is compiled once for each instruction set: foreach_target.h includes it again under another HWY_TARGET.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "loam/vector/code_kernels.cpp"
@@ -9,17 +11,286 @@
 // After foreach_target.h, as Highway wants it.
 #include <hwy/highway.h>
 
+// Whether the sums below are those written for this instruction set.
+#undef LOAM_CODE_INTRINSICS
+#define LOAM_CODE_INTRINSICS (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2)
+
+#if LOAM_CODE_INTRINSICS
+
+// Highway 1.0.3 asks for AVX-VNNI where the processor is known to have AVX512-VNNI: the encodings differ.
+#if HWY_TARGET == HWY_AVX3_DL
+HWY_PUSH_ATTRIBUTES("avx,avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#else
+HWY_PUSH_ATTRIBUTES("avx,avx2")
+#endif
+namespace loam::vector {
+namespace HWY_NAMESPACE {
+
+// Four rows at a time: a load of the query serves all four, and one reduction ends them all.
+constexpr std::size_t group_rows = 4;
+using Rows = const std::uint8_t* const[group_rows];
+
+HWY_INLINE __m256i load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+
+// The sums of the lanes of each of four.
+HWY_INLINE __m128i lane_sums(const __m256i (&v)[group_rows]) {
+  const __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+  return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+}
+
+// Calls group(four rows), which returns four sums; the last rows may be fewer.
+template <class Group>
+HWY_INLINE void in_groups(const CodeRows& call, std::int32_t* sums, const Group& group) {
+  const std::uint8_t* const* rows = call.rows;
+  const std::size_t count = call.count;
+  std::size_t i = 0;
+  for (; i + group_rows <= count; i += group_rows) {
+    const std::size_t ahead = std::min(i + rows_ahead + group_rows, count);
+    for (std::size_t row = i + rows_ahead; row < ahead; ++row) prefetch_bytes(rows[row], call.prefetch_bytes);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums + i), group({rows[i], rows[i + 1], rows[i + 2], rows[i + 3]}));
+  }
+  if (i == count) return;
+  const std::size_t last = count - 1;
+  const std::size_t second = i + 1 < count ? i + 1 : last;
+  const std::size_t third = i + 2 < count ? i + 2 : last;
+  alignas(16) std::int32_t rest[group_rows];
+  _mm_store_si128(reinterpret_cast<__m128i*>(rest), group({rows[i], rows[second], rows[third], rows[last]}));
+  for (std::size_t row = i; row < count; ++row) sums[row] = rest[row - i];
+}
+
+#if HWY_TARGET == HWY_AVX3_DL
+
+// Adds the products of codes of `bits` bits for four rows. Of two fields of a byte, the second is masked but not shifted, so
+// that it counts 2^bits times; its sum is kept apart until the end. More such fields would save shifts, but not registers.
+template <int bits>
+HWY_INLINE void add_fields(const std::int8_t* query, const Rows& rows, std::size_t components,
+                           __m256i (&totals)[group_rows]) {
+  constexpr int parts = 8 / bits;
+  constexpr int fields = 2;
+  constexpr std::size_t per_block = code_block_bytes * parts;
+  __m256i sums[group_rows][fields];
+  for (auto& row : sums)
+    for (__m256i& sum : row) sum = _mm256_setzero_si256();
+  for (std::size_t first = 0, at = 0; first < components; first += per_block, at += code_block_bytes) {
+    __m256i bytes[group_rows];
+    for (std::size_t row = 0; row < group_rows; ++row) bytes[row] = load(rows[row] + at);
+    for (int part = 0; part < parts; part += fields) {
+      for (int field = 0; field < fields; ++field) {
+        const __m256i mask = _mm256_set1_epi8(static_cast<char>(((1 << bits) - 1) << (field * bits)));
+        const __m256i q = load(query + first + static_cast<std::size_t>(part + field) * code_block_bytes);
+        for (std::size_t row = 0; row < group_rows; ++row)
+          sums[row][field] = _mm256_dpbusd_epi32(sums[row][field], _mm256_and_si256(bytes[row], mask), q);
+      }
+      if (part + fields < parts)
+        for (__m256i& row : bytes) row = _mm256_srli_epi16(row, fields * bits);
+    }
+  }
+  for (std::size_t row = 0; row < group_rows; ++row) {
+    totals[row] = sums[row][0];
+    // Every sum is a multiple of its weight.
+    for (int field = 1; field < fields; ++field)
+      totals[row] = _mm256_add_epi32(totals[row], _mm256_srai_epi32(sums[row][field], field * bits));
+  }
+}
+
+struct WideGroup {
+  const std::uint8_t* query;
+  std::size_t skip;
+  std::size_t bytes;
+  __m256i query_sum;
+
+  HWY_INLINE WideGroup(const std::uint8_t* query_codes, std::size_t row_skip, std::size_t row_bytes)
+      : query(query_codes), skip(row_skip), bytes(row_bytes), query_sum(_mm256_setzero_si256()) {
+    const __m256i sign = _mm256_set1_epi8(static_cast<char>(0x80));
+    for (std::size_t i = 0; i < bytes; i += code_block_bytes)
+      query_sum = _mm256_dpbusd_epi32(query_sum, sign, _mm256_xor_si256(load(query + i), sign));
+  }
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    const __m256i sign = _mm256_set1_epi8(static_cast<char>(0x80));
+    __m256i totals[group_rows];
+    for (__m256i& total : totals) total = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < bytes; i += code_block_bytes) {
+      const __m256i q = _mm256_xor_si256(load(query + i), sign);
+      for (std::size_t row = 0; row < group_rows; ++row)
+        totals[row] = _mm256_dpbusd_epi32(totals[row], load(rows[row] + skip + i), q);
+    }
+    for (__m256i& total : totals) total = _mm256_sub_epi32(total, query_sum);
+    return lane_sums(totals);
+  }
+};
+
+#else  // AVX2
+
+template <int bits>
+HWY_INLINE void add_fields(const std::int8_t* query, const Rows& rows, std::size_t components,
+                           __m256i (&totals)[group_rows]) {
+  constexpr int parts = 8 / bits;
+  constexpr std::size_t per_block = code_block_bytes * parts;
+  const __m256i mask = _mm256_set1_epi8((1 << bits) - 1);
+  const __m256i one = _mm256_set1_epi16(1);
+  for (__m256i& total : totals) total = _mm256_setzero_si256();
+  for (std::size_t first = 0, at = 0; first < components; first += per_block, at += code_block_bytes) {
+    __m256i bytes[group_rows];
+    __m256i sums[group_rows];  // in 16 bits: a part adds at most 2 * 15 * 127
+    for (std::size_t row = 0; row < group_rows; ++row) {
+      bytes[row] = load(rows[row] + at);
+      sums[row] = _mm256_setzero_si256();
+    }
+    for (int part = 0; part < parts; ++part) {
+      const __m256i q = load(query + first + static_cast<std::size_t>(part) * code_block_bytes);
+      for (std::size_t row = 0; row < group_rows; ++row) {
+        sums[row] = _mm256_add_epi16(sums[row], _mm256_maddubs_epi16(_mm256_and_si256(bytes[row], mask), q));
+        bytes[row] = _mm256_srli_epi16(bytes[row], bits);
+      }
+    }
+    for (std::size_t row = 0; row < group_rows; ++row)
+      totals[row] = _mm256_add_epi32(totals[row], _mm256_madd_epi16(sums[row], one));
+  }
+}
+
+HWY_INLINE __m256i load16(const std::uint8_t* at) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
+struct WideGroup {
+  const std::uint8_t* query;
+  std::size_t skip;
+  std::size_t bytes;
+  __m256i query_sum;
+
+  HWY_INLINE WideGroup(const std::uint8_t* query_codes, std::size_t row_skip, std::size_t row_bytes)
+      : query(query_codes), skip(row_skip), bytes(row_bytes), query_sum(_mm256_setzero_si256()) {
+    const __m256i middle = _mm256_set1_epi16(128);
+    for (std::size_t i = 0; i < bytes; i += 16)
+      query_sum = _mm256_add_epi32(query_sum, _mm256_madd_epi16(_mm256_sub_epi16(load16(query + i), middle), middle));
+  }
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    const __m256i middle = _mm256_set1_epi16(128);
+    __m256i totals[group_rows];
+    for (__m256i& total : totals) total = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < bytes; i += 16) {
+      const __m256i q = _mm256_sub_epi16(load16(query + i), middle);
+      for (std::size_t row = 0; row < group_rows; ++row)
+        totals[row] = _mm256_add_epi32(totals[row], _mm256_madd_epi16(load16(rows[row] + skip + i), q));
+    }
+    for (__m256i& total : totals) total = _mm256_sub_epi32(total, query_sum);
+    return lane_sums(totals);
+  }
+};
+
+#endif
+
+template <int bits>
+struct NarrowGroup {
+  const std::int8_t* query;
+  std::size_t components;
+
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    __m256i totals[group_rows];
+    add_fields<bits>(query, rows, components, totals);
+    return lane_sums(totals);
+  }
+};
+
+struct ThreeBitGroup {
+  const std::int8_t* query;
+  std::size_t components;
+  std::size_t low_bytes;
+
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    __m256i low[group_rows];
+    __m256i high[group_rows];
+    add_fields<2>(query, rows, components, low);
+    add_fields<1>(query, {rows[0] + low_bytes, rows[1] + low_bytes, rows[2] + low_bytes, rows[3] + low_bytes}, components,
+                  high);
+    for (std::size_t row = 0; row < group_rows; ++row)
+      low[row] = _mm256_add_epi32(low[row], _mm256_slli_epi32(high[row], 2));
+    return lane_sums(low);
+  }
+};
+
+// The sums are in 64 bits each, but fit in 32.
+struct DifferenceGroup {
+  const std::uint8_t* query;
+  std::size_t skip;
+  std::size_t bytes;
+
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    __m256i totals[group_rows];
+    for (__m256i& total : totals) total = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < bytes; i += code_block_bytes) {
+      const __m256i q = load(query + i);
+      for (std::size_t row = 0; row < group_rows; ++row)
+        totals[row] = _mm256_add_epi32(totals[row], _mm256_sad_epu8(load(rows[row] + skip + i), q));
+    }
+    return lane_sums(totals);
+  }
+};
+
+struct NibbleDifferenceGroup {
+  const std::uint8_t* query;
+  std::size_t skip;
+  std::size_t bytes;
+
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(0xf0));
+    const __m256i middle = _mm256_set1_epi8(8);
+    __m256i totals[group_rows];
+    for (__m256i& total : totals) total = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < bytes; i += code_block_bytes) {
+      const __m256i q0 = load(query + 2 * i);
+      const __m256i q1 = load(query + 2 * i + code_block_bytes);
+      for (std::size_t row = 0; row < group_rows; ++row) {
+        const __m256i pair = load(rows[row] + skip + i);
+        const __m256i low = _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(pair, 4), mask), middle);
+        const __m256i high = _mm256_or_si256(_mm256_and_si256(pair, mask), middle);
+        const __m256i sum = _mm256_add_epi32(_mm256_sad_epu8(low, q0), _mm256_sad_epu8(high, q1));
+        totals[row] = _mm256_add_epi32(totals[row], sum);
+      }
+    }
+    return lane_sums(totals);
+  }
+};
+
+template <int bits>
+void dot_rows_of(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+  in_groups(rows, sums, NarrowGroup<bits>{query, components});
+}
+
+void dot_three_bits(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+  in_groups(rows, sums, ThreeBitGroup{query, components, packed_code_bytes(components, 2)});
+}
+
+// sum of (row - 128) (query - 128) = sum of row (query - 128) - 128 times the sum of (query - 128).
+void dot_wide_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
+  in_groups(rows, sums, WideGroup(query, rows.skip, bytes));
+}
+
+void difference_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
+  in_groups(rows, sums, DifferenceGroup{query, rows.skip, bytes});
+}
+
+void nibble_difference_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
+  in_groups(rows, sums, NibbleDifferenceGroup{query, rows.skip, bytes});
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace loam::vector
+HWY_POP_ATTRIBUTES
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace loam::vector {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Sums that any instruction set can do: bytes promoted to 16 bits.
 using Tag16 = hn::CappedTag<std::int16_t, 16>;
 using TagU16 = hn::CappedTag<std::uint16_t, 16>;
 using TagU8 = hn::Rebind<std::uint8_t, Tag16>;
 using Tag8 = hn::Rebind<std::int8_t, Tag16>;
 using Tag32 = hn::RepartitionToWide<Tag16>;
+
+#if !LOAM_CODE_INTRINSICS  // what any instruction set can do: bytes promoted to 16 bits
 
 // Adds the products of `bits` bits of a block, `bits` in {1, 2, 4}, times `weight`.
 template <int bits>
@@ -49,58 +320,57 @@ std::int32_t dot_block_bits(const std::int8_t* query, const std::uint8_t* row, s
 }
 
 template <int bits>
-void dot_rows_of(const std::int8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t components,
-                 std::int32_t* sums) {
-  for (std::size_t i = 0; i < count; ++i) sums[i] = dot_block_bits<bits>(query, rows[i], components);
+void dot_rows_of(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+  for (std::size_t i = 0; i < rows.count; ++i) sums[i] = dot_block_bits<bits>(query, rows.rows[i] + rows.skip, components);
 }
 
-void dot_three_bits(const std::int8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t components,
-                    std::int32_t* sums) {
+void dot_three_bits(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
   const std::size_t low_bytes = packed_code_bytes(components, 2);
-  for (std::size_t i = 0; i < count; ++i)
-    sums[i] = dot_block_bits<2>(query, rows[i], components) + 4 * dot_block_bits<1>(query, rows[i] + low_bytes, components);
+  for (std::size_t i = 0; i < rows.count; ++i) {
+    const std::uint8_t* row = rows.rows[i] + rows.skip;
+    sums[i] = dot_block_bits<2>(query, row, components) + 4 * dot_block_bits<1>(query, row + low_bytes, components);
+  }
 }
 
-void dot_wide_rows(const std::uint8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t skip,
-                   std::size_t bytes, std::int32_t* sums) {
+void dot_wide_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
   const Tag16 d16;
   const TagU8 du8;
   const Tag32 d32;
   const std::size_t lanes = hn::Lanes(d16);
   const auto middle = hn::Set(d16, 128);
-  for (std::size_t row = 0; row < count; ++row) {
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const std::uint8_t* codes = rows.rows[row] + rows.skip;
     auto low = hn::Zero(d32);
     auto high = hn::Zero(d32);
     for (std::size_t i = 0; i < bytes; i += lanes) {
       const auto q = hn::Sub(hn::PromoteTo(d16, hn::LoadU(du8, query + i)), middle);
-      const auto r = hn::Sub(hn::PromoteTo(d16, hn::LoadU(du8, rows[row] + skip + i)), middle);
+      const auto r = hn::Sub(hn::PromoteTo(d16, hn::LoadU(du8, codes + i)), middle);
       low = hn::ReorderWidenMulAccumulate(d32, q, r, low, high);
     }
     sums[row] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(low, high)));
   }
 }
 
-void difference_rows(const std::uint8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t skip,
-                     std::size_t bytes, std::int32_t* sums) {
+void difference_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
   const Tag16 d16;
   const TagU8 du8;
   const Tag32 d32;
   const std::size_t lanes = hn::Lanes(d16);
   const auto one = hn::Set(d16, 1);
-  for (std::size_t row = 0; row < count; ++row) {
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const std::uint8_t* codes = rows.rows[row] + rows.skip;
     auto low = hn::Zero(d32);
     auto high = hn::Zero(d32);
     for (std::size_t i = 0; i < bytes; i += lanes) {
       const auto q = hn::PromoteTo(d16, hn::LoadU(du8, query + i));
-      const auto r = hn::PromoteTo(d16, hn::LoadU(du8, rows[row] + skip + i));
+      const auto r = hn::PromoteTo(d16, hn::LoadU(du8, codes + i));
       low = hn::ReorderWidenMulAccumulate(d32, hn::Sub(hn::Max(q, r), hn::Min(q, r)), one, low, high);
     }
     sums[row] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(low, high)));
   }
 }
 
-void nibble_difference_rows(const std::uint8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t skip,
-                            std::size_t bytes, std::int32_t* sums) {
+void nibble_difference_rows(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums) {
   const Tag16 d16;
   const TagU8 du8;
   const Tag32 d32;
@@ -108,12 +378,13 @@ void nibble_difference_rows(const std::uint8_t* query, const std::uint8_t* const
   const auto one = hn::Set(d16, 1);
   const auto mask = hn::Set(d16, 0xf0);
   const auto middle = hn::Set(d16, 8);
-  for (std::size_t row = 0; row < count; ++row) {
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const std::uint8_t* codes = rows.rows[row] + rows.skip;
     auto low = hn::Zero(d32);
     auto high = hn::Zero(d32);
     for (std::size_t block = 0; block < bytes; block += code_block_bytes) {
       for (std::size_t i = 0; i < code_block_bytes; i += lanes) {
-        const auto pair = hn::PromoteTo(d16, hn::LoadU(du8, rows[row] + skip + block + i));
+        const auto pair = hn::PromoteTo(d16, hn::LoadU(du8, codes + block + i));
         const auto r0 = hn::Or(hn::And(hn::ShiftLeft<4>(pair), mask), middle);
         const auto r1 = hn::Or(hn::And(pair, mask), middle);
         const auto q0 = hn::PromoteTo(d16, hn::LoadU(du8, query + 2 * block + i));
@@ -125,6 +396,8 @@ void nibble_difference_rows(const std::uint8_t* query, const std::uint8_t* const
     sums[row] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(low, high)));
   }
 }
+
+#endif
 
 // The search for a code.
 

@@ -55,14 +55,20 @@ inline constexpr std::int32_t fine_max = 32767;
 /// The integers are padded with zeros to a multiple of this many.
 inline constexpr std::size_t fine_padding = 32;
 
-/// sums[i] of row i; rows need no alignment, and are as long as their layout says. *thread-safe*
+/// The rows of a call. They need no alignment.
+struct CodeRows {
+  const std::uint8_t* const* rows = nullptr;
+  std::size_t count = 0;
+  std::size_t skip = 0;            ///< bytes before the codes of a row
+  std::size_t prefetch_bytes = 0;  ///< of a row, `rows_ahead` rows ahead; at least 1
+};
+
+/// sums[i] of row i. *thread-safe*
 struct CodeKernels {
   /// The sum over all components of code times query, where codes are unsigned. `query` is padded to code_query_padding.
-  using Dot = void (*)(const std::int8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t components,
-                       std::int32_t* sums);
-  /// Of bytes; the `bytes` of a row, a multiple of code_block_bytes, follow `skip` others.
-  using Bytes = void (*)(const std::uint8_t* query, const std::uint8_t* const* rows, std::size_t count, std::size_t skip,
-                         std::size_t bytes, std::int32_t* sums);
+  using Dot = void (*)(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums);
+  /// Of bytes, a multiple of code_block_bytes.
+  using Bytes = void (*)(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums);
 
   Dot dot[5];         ///< by bits, 1 to 4
   Bytes dot_wide;     ///< sum of (row - 128) * (query - 128)

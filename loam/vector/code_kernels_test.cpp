@@ -32,6 +32,7 @@ struct Rows {
   Rows(std::size_t row_count, std::size_t bytes) : stride(bytes + 8), memory(row_count * stride + 1) {
     for (std::size_t i = 0; i < row_count; ++i) rows.push_back(at(i));
   }
+  CodeRows call(std::size_t skip = 0) const { return {rows.data(), rows.size(), skip, stride}; }
   std::uint8_t* at(std::size_t row) { return memory.data() + 1 + row * stride; }
   std::size_t stride;
   std::vector<std::uint8_t> memory;
@@ -95,7 +96,7 @@ TEST(CodeKernels, DotProductsOfNarrowCodesAreExact) {
           for (std::size_t i = 0; i < dimension; ++i) want[row] += codes[i] * query[i];
         }
         std::vector<std::int32_t> got(row_count);
-        code_kernels().dot[bits](query.data(), rows.rows.data(), row_count, dimension, got.data());
+        code_kernels().dot[bits](query.data(), rows.call(), dimension, got.data());
         ASSERT_EQ(got, want) << bits << " bits, dimension " << dimension;
       }
     }
@@ -117,16 +118,16 @@ TEST(CodeKernels, GreatestSumsDoNotOverflow) {
           return all;
         }();
         std::int32_t got = 0;
-        code_kernels().dot[bits](padded.data(), rows.rows.data(), 1, dimension, &got);
+        code_kernels().dot[bits](padded.data(), rows.call(), dimension, &got);
         EXPECT_EQ(got, -127 * static_cast<std::int64_t>(dimension) * code) << bits << " bits";
       }
       const std::vector<std::uint8_t> low(dimension, std::uint8_t{1});
       const std::vector<std::uint8_t> high(dimension, std::uint8_t{255});
       const std::uint8_t* row = high.data();
       std::int32_t got = 0;
-      code_kernels().dot_wide(low.data(), &row, 1, 0, dimension, &got);
+      code_kernels().dot_wide(low.data(), {&row, 1, 0, dimension}, dimension, &got);
       EXPECT_EQ(got, -127 * 127 * static_cast<std::int64_t>(dimension));
-      code_kernels().differences(low.data(), &row, 1, 0, dimension, &got);
+      code_kernels().differences(low.data(), {&row, 1, 0, dimension}, dimension, &got);
       EXPECT_EQ(got, 254 * static_cast<std::int64_t>(dimension));
     }
   });
@@ -149,9 +150,9 @@ TEST(CodeKernels, SumsOfBytesAreExact) {
           want_difference[row] += std::abs(codes[i] - query[i]);
         }
       }
-      code_kernels().dot_wide(query.data(), rows.rows.data(), row_count, skip, bytes, got.data());
+      code_kernels().dot_wide(query.data(), rows.call(skip), bytes, got.data());
       ASSERT_EQ(got, want_dot) << bytes;
-      code_kernels().differences(query.data(), rows.rows.data(), row_count, skip, bytes, got.data());
+      code_kernels().differences(query.data(), rows.call(skip), bytes, got.data());
       ASSERT_EQ(got, want_difference) << bytes;
     }
   });
@@ -172,7 +173,7 @@ TEST(CodeKernels, NibbleDifferencesAreExact) {
         pack_codes(codes.data(), dimension, 4, rows.at(row));
         for (std::size_t i = 0; i < dimension; ++i) want[row] += std::abs(16 * codes[i] + 8 - query[i]);
       }
-      code_kernels().nibble_differences(query.data(), rows.rows.data(), row_count, 0, bytes, got.data());
+      code_kernels().nibble_differences(query.data(), rows.call(), bytes, got.data());
       ASSERT_EQ(got, want) << dimension;
     }
   });

@@ -19,6 +19,10 @@ constexpr float component_min = 1e-30F;
 // Rows whose sums are computed before any estimate.
 constexpr std::size_t batch_max = 64;
 
+// Beyond these, the hardware sees by itself where a row goes on, and prefetching gets in its way.
+constexpr std::size_t narrow_prefetch_bytes_max = 256;
+constexpr std::size_t wide_prefetch_bytes = 64;
+
 // What is needed of a vector while it is coded.
 struct Scratch {
   std::vector<float> rotated;
@@ -188,6 +192,7 @@ Codec::Codec(const CodecOptions& options, std::vector<float> centre, float lengt
   LOAM_ASSERT(options_.code_dimension <= options_.dimension, "a narrow code holds at most all components");
   if (options_.code_dimension == 0 || manhattan) options_.code_dimension = options_.dimension;
   narrow_code_bytes_ = packed_code_bytes(options_.code_dimension, options_.bits);
+  narrow_prefetch_bytes_ = std::min(narrow_prefetch_bytes_max, narrow_bytes());
   for (float& value : centre_) {
     value = limited(value);
     centre_square_ += static_cast<double>(value) * static_cast<double>(value);
@@ -377,14 +382,15 @@ void Codec::estimate(const CodeQuery& query, const std::uint8_t* const* narrow, 
   LOAM_ASSERT(count <= batch_max, "too many rows for one call");
   if (options_.distance == Distance::manhattan) {
     const auto sum = options_.bits == 8 ? kernels_->differences : kernels_->nibble_differences;
-    sum(query.grid.data(), narrow, count, 0, narrow_code_bytes_, sums.data());
+    sum(query.grid.data(), {narrow, count, 0, narrow_prefetch_bytes_}, narrow_code_bytes_, sums.data());
     for (std::size_t i = 0; i < count; ++i) {
       const auto factors = factors_at<NarrowFactors>(narrow[i] + narrow_code_bytes_);
       out[i] = std::abs(query.base - factors.offset) + factors.scale * static_cast<float>(sums[i]);
     }
     return;
   }
-  kernels_->dot[options_.bits](query.narrow.data(), narrow, count, options_.code_dimension, sums.data());
+  kernels_->dot[options_.bits](query.narrow.data(), {narrow, count, 0, narrow_prefetch_bytes_}, options_.code_dimension,
+                               sums.data());
   // <u', q'> = step (sum - mean of u times the sum of q), twice of it in integers.
   const std::int32_t mean = static_cast<std::int32_t>((1U << options_.bits) - 1) * query.sum;
   const float half_step = query.step / 2;
@@ -401,8 +407,8 @@ void Codec::refine(const CodeQuery& query, const std::uint8_t* const* wide, std:
   const auto mine = factors_at<WideFactors>(query.wide.data());
   for (std::size_t begin = 0; begin < count; begin += batch_max) {
     const std::size_t batch = std::min(batch_max, count - begin);
-    kernels_->dot_wide(query.wide.data() + sizeof(WideFactors), wide + begin, batch, sizeof(WideFactors), wide_code_bytes_,
-                       sums.data());
+    kernels_->dot_wide(query.wide.data() + sizeof(WideFactors),
+                       {wide + begin, batch, sizeof(WideFactors), wide_prefetch_bytes}, wide_code_bytes_, sums.data());
     for (std::size_t i = 0; i < batch; ++i) {
       const auto other = factors_at<WideFactors>(wide[begin + i]);
       out[begin + i] = mine.bias + other.bias - mine.scale * other.scale * static_cast<float>(sums[i]);
@@ -417,7 +423,8 @@ void Codec::between(const std::uint8_t* wide, const std::uint8_t* const* others,
   const auto sum = manhattan ? kernels_->differences : kernels_->dot_wide;
   for (std::size_t begin = 0; begin < count; begin += batch_max) {
     const std::size_t batch = std::min(batch_max, count - begin);
-    sum(wide + sizeof(WideFactors), others + begin, batch, sizeof(WideFactors), wide_code_bytes_, sums.data());
+    sum(wide + sizeof(WideFactors), {others + begin, batch, sizeof(WideFactors), wide_prefetch_bytes}, wide_code_bytes_,
+        sums.data());
     for (std::size_t i = 0; i < batch; ++i) {
       const auto other = factors_at<WideFactors>(others[begin + i]);
       const float beyond = std::abs(mine.extra - other.extra);

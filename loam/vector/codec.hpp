@@ -26,6 +26,7 @@
 
 #include "loam/core/result.hpp"
 #include "loam/vector/flat_index.hpp"
+#include "loam/vector/prefetch.hpp"
 #include "loam/vector/rotation.hpp"
 
 namespace loam::vector {
@@ -101,6 +102,11 @@ class Codec {
 
   void prepare(const float* query, CodeQuery& out) const;
 
+  /// estimate(), refine() and between() prefetch rows_ahead rows ahead; callers may do it for the first so many of a call.
+  [[gnu::always_inline]] void prefetch_narrow(const std::uint8_t* narrow) const noexcept {
+    prefetch_bytes(narrow, narrow_prefetch_bytes_);
+  }
+
   /// out[i] estimates the ordering distance of the query to the vector of narrow record i: squared euclidean, minus the
   /// inner product for cosine and inner product, the sum of absolute differences for manhattan. count <= 64.
   void estimate(const CodeQuery& query, const std::uint8_t* const* narrow, std::size_t count, float* out) const;
@@ -135,6 +141,7 @@ class Codec {
   float length_max_;
   std::size_t narrow_code_bytes_;
   std::size_t wide_code_bytes_;
+  std::size_t narrow_prefetch_bytes_ = 0;
   Rotation rotation_;
   const CodeKernels* kernels_;  // for this machine
 };
