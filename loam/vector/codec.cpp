@@ -111,6 +111,19 @@ Search best_grid(const CodeKernels& kernels, const std::int16_t* fine, std::size
   return best;
 }
 
+// What all but one in a thousand components of v - c stay below, or the greatest where that is 0.
+float common_magnitude(std::span<const float> rows, const std::vector<float>& centre) {
+  constexpr std::size_t values_max = std::size_t{1} << 20;
+  const std::size_t dimension = centre.size();
+  const std::size_t step = std::max<std::size_t>(1, rows.size() / values_max);
+  std::vector<float> magnitudes;
+  for (std::size_t row = 0; row < rows.size(); row += step * dimension)
+    for (std::size_t i = 0; i < dimension; ++i) magnitudes.push_back(std::abs(limited(rows[row + i]) - centre[i]));
+  const auto at = magnitudes.begin() + static_cast<std::ptrdiff_t>(magnitudes.size() - 1 - magnitudes.size() / 1000);
+  std::nth_element(magnitudes.begin(), at, magnitudes.end());
+  return *at > 0 ? *at : *std::max_element(at, magnitudes.end());
+}
+
 // Code = the integer part of (v - c) * cells + middle, within [least, greatest].
 struct UniformGrid {
   double cells = 0;
@@ -144,35 +157,25 @@ struct Codec::Centred {
   const std::int16_t* fine = nullptr;  // r in integers
 };
 
-CodeFrame measure_frame(Distance distance, const float* const* vectors, std::size_t count, std::size_t dimension) {
+CodeFrame measure_frame(Distance distance, std::span<const float> rows, std::size_t dimension) {
   CodeFrame frame;
   frame.centre.assign(dimension, 0.0F);
-  if (count == 0) return frame;
+  if (rows.empty()) return frame;
   std::vector<double> sums(dimension);
-  for (std::size_t row = 0; row < count; ++row)
-    for (std::size_t i = 0; i < dimension; ++i) sums[i] += static_cast<double>(limited(vectors[row][i]));
-  for (std::size_t i = 0; i < dimension; ++i) frame.centre[i] = static_cast<float>(sums[i] / static_cast<double>(count));
-  if (distance == Distance::inner_product) {
-    double greatest = 0;
-    for (std::size_t row = 0; row < count; ++row) {
-      double square = 0;
-      for (std::size_t i = 0; i < dimension; ++i) {
-        const double value = limited(vectors[row][i]);
-        square += value * value;
-      }
-      greatest = std::max(greatest, square);
+  double square_max = 0;
+  for (std::size_t row = 0; row < rows.size(); row += dimension) {
+    double square = 0;
+    for (std::size_t i = 0; i < dimension; ++i) {
+      const double value = limited(rows[row + i]);
+      sums[i] += value;
+      square += value * value;
     }
-    frame.length_max = to_float(std::sqrt(greatest));
-  } else if (distance == Distance::manhattan) {
-    constexpr std::size_t values_max = std::size_t{1} << 20;
-    const std::size_t stride = std::max<std::size_t>(1, count * dimension / values_max);
-    std::vector<float> magnitudes;
-    for (std::size_t row = 0; row < count; row += stride)
-      for (std::size_t i = 0; i < dimension; ++i) magnitudes.push_back(std::abs(limited(vectors[row][i]) - frame.centre[i]));
-    const auto at = magnitudes.begin() + static_cast<std::ptrdiff_t>(magnitudes.size() - 1 - magnitudes.size() / 1000);
-    std::nth_element(magnitudes.begin(), at, magnitudes.end());
-    frame.length_max = *at > 0 ? *at : *std::max_element(at, magnitudes.end());
+    square_max = std::max(square_max, square);
   }
+  const auto count = static_cast<double>(rows.size() / dimension);
+  for (std::size_t i = 0; i < dimension; ++i) frame.centre[i] = static_cast<float>(sums[i] / count);
+  if (distance == Distance::inner_product) frame.length_max = to_float(std::sqrt(square_max));
+  if (distance == Distance::manhattan) frame.length_max = common_magnitude(rows, frame.centre);
   return frame;
 }
 

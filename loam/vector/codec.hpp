@@ -63,8 +63,8 @@ struct CodeFrame {
   float length_max = 0;
 };
 
-/// Of `count` vectors that are ready for their distance. O(count * dimension). *thread-safe*
-CodeFrame measure_frame(Distance distance, const float* const* vectors, std::size_t count, std::size_t dimension);
+/// Of vectors that are ready for their distance, one after another. The same bits on every machine. O(size). *thread-safe*
+CodeFrame measure_frame(Distance distance, std::span<const float> rows, std::size_t dimension);
 
 /// A query made ready; its memory is used again by the next prepare(). *needs external synchronization*
 struct CodeQuery {

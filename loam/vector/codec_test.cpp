@@ -87,7 +87,7 @@ struct Records {
 
 Codec codec_for(const Vectors& vectors, CodecOptions options) {
   options.dimension = vectors.dimension;
-  CodeFrame frame = measure_frame(options.distance, vectors.rows.data(), vectors.rows.size(), vectors.dimension);
+  CodeFrame frame = measure_frame(options.distance, vectors.memory, vectors.dimension);
   return Codec(options, std::move(frame.centre), frame.length_max);
 }
 
@@ -347,7 +347,8 @@ TEST(Codec, AnyFloatsGiveNumbers) {
             if (i >= 14 && random() % 3 == 0) value = extremes[random() % 14];
           }
         }
-        CodeFrame frame = measure_frame(distance, base.rows.data() + random() % 20, 4, dimension);
+        CodeFrame frame =
+            measure_frame(distance, std::span(base.memory).subspan(random() % 20 * dimension, 4 * dimension), dimension);
         const Codec codec({.dimension = dimension, .distance = distance, .bits = bits}, frame.centre, frame.length_max);
         const Records records(codec, base);
         std::vector<float> out(base.rows.size());
