@@ -35,15 +35,6 @@ Result<void> check(const IndexOptions& options) {
 Index::State::State(IndexOptions given)
     : options(std::move(given)), full(options.dimension, options.elements, options.directory), flat_states(8) {}
 
-// Aims at records of about 200 to 300 bytes with their edges; measured in bench/results/vector.md.
-unsigned Index::State::default_bits() const noexcept {
-  if (options.distance == Distance::manhattan) return 4;
-  const std::size_t coded = options.code_dimension != 0 ? options.code_dimension : options.dimension;
-  if (coded <= 192) return 4;
-  if (coded <= 320) return 3;
-  return coded <= 640 ? 2 : 1;
-}
-
 Result<std::unique_ptr<Index>> Index::create(IndexOptions options) {
   LOAM_TRY(check(options));
   return std::unique_ptr<Index>(new Index(std::make_unique<State>(std::move(options))));

@@ -65,7 +65,6 @@ struct Index::State {
   Result<void> promote_locked(std::size_t threads, const Context& context);
   Result<void> promote_if_large(std::size_t threads = 1, const Context& context = {});
   Result<std::unique_ptr<const Codec>> train(std::span<const Slot> slots) const;
-  unsigned default_bits() const noexcept;
 
   /// Under the pin or the gate.
   NodeState state_of(Slot slot) const noexcept {

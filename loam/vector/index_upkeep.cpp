@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cmath>
 
-#include "loam/vector/exact.hpp"
+#include "loam/vector/code_probe.hpp"
 #include "loam/vector/index_state.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -177,28 +176,20 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
 }
 
 Result<std::unique_ptr<const Codec>> Index::State::train(std::span<const Slot> slots) const {
-  constexpr std::size_t sample_max = 65'536;
-  const std::size_t step = std::max<std::size_t>(1, slots.size() / sample_max);
-  std::vector<double> sum(options.dimension);
-  std::vector<float> vector(options.dimension);
-  std::size_t count = 0;
-  double longest = 0;
-  for (std::size_t i = 0; i < slots.size(); i += step, ++count) {
-    full.read(slots[i], vector.data());
-    for (std::size_t j = 0; j < vector.size(); ++j) sum[j] += static_cast<double>(vector[j]);
-    longest = std::max(longest, squared_norm(vector.data(), vector.size()));
-  }
-  std::vector<float> centre(options.dimension);
-  for (std::size_t j = 0; j < centre.size(); ++j)
-    centre[j] = static_cast<float>(count == 0 ? 0 : sum[j] / static_cast<double>(count));
+  constexpr std::size_t vectors_max = 16'384;
+  constexpr std::size_t floats_max = std::size_t{1} << 23;
+  const std::size_t dimension = options.dimension;
+  const std::size_t count = std::min({slots.size(), vectors_max, std::max<std::size_t>(1, floats_max / dimension)});
+  std::vector<float> sample(count * dimension);
+  for (std::size_t i = 0; i < count; ++i) full.read(slots[i * slots.size() / count], sample.data() + i * dimension);
+  CodeFrame frame = measure_frame(options.distance, sample, dimension);
   CodecOptions wanted;
-  wanted.dimension = options.dimension;
+  wanted.dimension = dimension;
   wanted.distance = options.distance;
   wanted.code_dimension = options.code_dimension;
   wanted.seed = options.seed;
-  wanted.bits = options.code_bits != 0 ? options.code_bits : default_bits();
-  return std::unique_ptr<const Codec>(
-      std::make_unique<Codec>(wanted, std::move(centre), static_cast<float>(std::sqrt(longest))));
+  wanted.bits = options.code_bits != 0 ? options.code_bits : choose_code(wanted, frame, sample).bits;
+  return std::unique_ptr<const Codec>(std::make_unique<Codec>(wanted, std::move(frame.centre), frame.length_max));
 }
 
 }  // namespace loam::vector
