@@ -1,4 +1,4 @@
-"""Where the data of the vector benchmark lies, and how its answers are judged: shared by make_data.py, peer.py and run.py."""
+"""Where the data of the vector benchmark lies, and how its answers are judged: for make_data.py, peer.py and run.py."""
 
 import hashlib
 import json
@@ -7,12 +7,12 @@ import pathlib
 import numpy as np
 
 TRUTH_K = 100
-# A returned vector counts when it is at most this much further away than the k-th true one: ties count, and so does rounding.
+# A returned vector counts when it is at most this much further away than the k-th true one: ties count, and rounding.
 TIE_TOLERANCE = 1e-6
 
 
 class DataSet:
-    """One directory: base.npy and queries.npy (float32 rows of length 1), truth_ids.npy and truth_distances.npy (k = 100)."""
+    """A directory: base.npy and queries.npy (float32 rows of length 1), truth_ids.npy and truth_distances.npy (k = 100)."""
 
     FILES = ("base", "queries", "truth_ids", "truth_distances")
 
@@ -35,7 +35,7 @@ class DataSet:
 def recall(found, base, queries, truth_distances, k):
     """Mean share of the k results that are as near as the k-th true neighbour. `found`: a list of ids for each query.
 
-    Judged by distance, not by id: of many equal vectors any may be returned. An id counts once, and none that does not exist.
+    Judged by distance, not by id: of many equal vectors any may be returned. An id counts once, and only if it exists.
     """
     hits = 0
     for ids, query, distances in zip(found, queries, truth_distances):

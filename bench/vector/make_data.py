@@ -4,9 +4,9 @@
     make_data.py --out build/bench-data [SET ..]      (without SET: all of them; sets that are done are kept)
 
 Real text becomes vectors by latent semantic analysis: TF-IDF over words and the parts of identifiers, reduced by a truncated
-SVD that was fitted on chunks which are neither in the base nor among the queries. No model has to be downloaded, the spectrum
-is that of real text, and there are real duplicates (licence headers, generated tables). What it is not: the output of a
-neural network, whose neighbours lie closer together.
+SVD that was fitted on chunks which are neither in the base nor among the queries (but for packages, which are few: there the
+base itself). No model has to be downloaded, the spectrum is that of real text, and there are real duplicates (licence
+headers, generated tables). What it is not: the output of a neural network, whose neighbours lie closer together.
 
     source-384        1,000,000 chunks of 12 to 20 lines: the Linux kernel's source (Debian's linux-source-6.1, installed on
                       demand by ./dev), /usr/include, Python's library, /usr/share/doc
@@ -50,8 +50,8 @@ LINES_MIN, LINES_MAX = 12, 20
 BLOCK = 10_000
 KERNEL_SOURCE = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 TEXT_SUFFIXES = {
-    ".c", ".cc", ".cpp", ".h", ".hh", ".hpp", ".hxx", ".ipp", ".tcc", ".s", ".rs", ".py", ".pyi", ".pl", ".pm", ".sh", ".awk",
-    ".dts", ".dtsi", ".rst", ".txt", ".md", ".yaml", ".yml", ".json", ".y", ".l", ".cocci", ".tc", ".conf", ".html",
+    ".c", ".cc", ".cpp", ".h", ".hh", ".hpp", ".hxx", ".ipp", ".tcc", ".s", ".rs", ".py", ".pyi", ".pl", ".pm", ".sh",
+    ".awk", ".dts", ".dtsi", ".rst", ".txt", ".md", ".yaml", ".yml", ".json", ".y", ".l", ".cocci", ".tc", ".conf", ".html",
 }  # fmt: skip
 TEXT_NAMES = {"makefile", "kconfig", "kbuild", "readme", "copyright", "maintainers", "news", "changelog", "todo"}
 
@@ -141,7 +141,8 @@ def package_texts():
         related = re.sub(r"\([^)]*\)", "", fields.get("Depends", "") + " " + fields.get("Recommends", ""))
         name = fields["Package"]
         # The description says most: it counts three times, as if the words were written thrice.
-        texts[name] = " ".join([name, fields.get("Section", ""), fields.get("Tag", ""), *[fields["Description"]] * 3, related])
+        words = [name, fields.get("Section", ""), fields.get("Tag", ""), *[fields["Description"]] * 3, related]
+        texts[name] = " ".join(words)
     return [texts[name] for name in sorted(texts)]
 
 
@@ -202,7 +203,8 @@ def matrix_of(documents, vocabulary, weights):
         starts.append(len(columns))
     columns = np.array(columns, dtype=np.int32)
     values = (1 + np.log(np.array(values, dtype=np.float32))) * weights[columns]
-    matrix = scipy.sparse.csr_matrix((values, columns, np.array(starts, dtype=np.int32)), shape=(len(documents), len(weights)))
+    shape = (len(documents), len(weights))
+    matrix = scipy.sparse.csr_matrix((values, columns, np.array(starts, dtype=np.int32)), shape=shape)
     norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
     return scipy.sparse.diags(scale.astype(np.float32)) @ matrix
@@ -275,9 +277,10 @@ class Model:
 
 
 def embed(corpus, model, dimension, count, processes):
-    """Yields blocks of vectors until there are `count` that are not zero (None: all); the last item is how many were dropped."""
+    """Yields blocks of vectors until there are `count` that are not zero (None: all); at last, how many were dropped."""
     done = dropped = 0
-    for block in in_workers(processes, vectors_of, blocks_of(0, len(corpus)), corpus=corpus, model=model, dimension=dimension):
+    given = {"corpus": corpus, "model": model, "dimension": dimension}
+    for block in in_workers(processes, vectors_of, blocks_of(0, len(corpus)), **given):
         rows = block[np.any(block != 0, axis=1)]
         dropped += len(block) - len(rows)
         if count is not None:
@@ -318,7 +321,7 @@ def uniform(count, dimension):
 
 
 def exact_neighbours(base, queries):
-    """(ids, distances) of the 100 nearest by cosine: float32 matrix products choose 128, float64 ranks them by (distance, id)."""
+    """(ids, distances) of the 100 nearest by cosine: float32 products choose 128, float64 ranks them by (distance, id)."""
     kept = min(128, len(base))
     best_scores = np.full((len(queries), 0), 0, dtype=np.float32)
     best_ids = np.zeros((len(queries), 0), dtype=np.int32)

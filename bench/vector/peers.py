@@ -1,8 +1,8 @@
-"""The other libraries behind one interface, each configured as its own documentation advises. Used by peer.py, one per process.
+"""The other libraries behind one interface, each configured as its own documentation advises: for peer.py, one per process.
 
-A peer is built from rows of length 1, so that inner product, cosine and (in order) Euclidean distance agree; each uses the one it
-is fastest with. Its effort is a word: `ef`, or `efxR` where R x k candidates are compared again by exact distances, by the
-library where it can, otherwise by NumPy as its user would.
+A peer is built from rows of length 1, so that inner product, cosine and (in order) Euclidean distance agree; each uses the
+one it is fastest with. Its effort is a word: `ef`, or `efxR` where R x k candidates are compared again by exact distances,
+by the library where it can, otherwise by NumPy as its user would.
 """
 
 import importlib.metadata
@@ -436,7 +436,8 @@ class Lance(Peer):
         self.ef = max(self.ef, k * self.factor)
 
     def search(self, query, k):
-        found = self.table.search(query).select(["id", "_distance"]).limit(k).ef(self.ef).refine_factor(self.factor).to_arrow()
+        found = self.table.search(query).select(["id", "_distance"]).limit(k).ef(self.ef).refine_factor(self.factor)
+        found = found.to_arrow()
         return found["id"].to_numpy()
 
     def close(self):
