@@ -375,15 +375,17 @@ bool Graph::chain_to_equal(Slot slot, Scratch& scratch) {
 
 // Under chain_mutex_. False when the head takes none: it is closing, or full of tree edges.
 bool Graph::push_chain(Slot head, Slot member) {
-  Node first = no_node;
+  const Node first = lowest_.block(head).chain();
+  {
+    const std::lock_guard lock(lowest_.lock(member));
+    write_chain_links(member, first, head);
+  }
   {
     const std::lock_guard lock(lowest_.lock(head));
     Adjacency block = lowest_.block(head);
     Edges edges;
     const NodeState state = block.read(edges);
     if (state.closing() || edges.protected_edges == lowest_.capacity()) return false;
-    first = block.chain();
-    write_chain_links(member, first, head);
     if (edges.degree == lowest_.capacity()) --edges.degree;
     block.write(state.with_chained(true), edges, member);
     anchors_.set(head);
@@ -395,7 +397,7 @@ bool Graph::push_chain(Slot head, Slot member) {
   return true;
 }
 
-// The two edges of a member: the next one and the one before. Its block is not written by anybody else.
+// Under the member's lock: its two edges, the next one and the one before.
 void Graph::write_chain_links(Slot member, Node next, Node before) {
   Edges links;
   links.degree = 2;

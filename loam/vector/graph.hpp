@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "loam/vector/beam.hpp"
@@ -76,10 +77,11 @@ class Graph {
   void link(Slot slot, Scratch& scratch);
   enum class Unlinked : std::uint8_t {
     yes,
-    kept_for_chain,  ///< equal vectors hang on it: it stays, and unlink() is to be called again when the chain is empty
+    kept_for_chain,  ///< equal vectors hang on it: it stays until it comes back as the anchor of another call
     chain_member,    ///< it was one; no edge ever led to it
   };
-  /// Takes an erased slot out and repairs its neighbourhood. `anchor` is set to an erased slot whose chain has become empty.
+  /// Takes an erased slot out and repairs its neighbourhood. `anchor` is set to a slot that was kept for its chain, when
+  /// that has become empty: it is to be unlinked now.
   Unlinked unlink(Slot slot, Scratch& scratch, Slot& anchor);
 
   struct UpperNode {
@@ -216,6 +218,7 @@ class Graph {
   std::vector<std::unique_ptr<Layer>> upper_;  // [0] is the one above the lowest
   std::mutex tree_mutex_;                      // one node at a time leaves the spanning trees
   std::mutex chain_mutex_;                     // chains are rare: one change at a time
+  std::unordered_set<Slot> kept_;              // erased, and in the graph only for the chains that hang on them
   std::atomic<std::size_t> chained_ = 0;
   std::mutex upper_mutex_;
   std::vector<UpperNode> upper_gone_;  // unlinked, not swept

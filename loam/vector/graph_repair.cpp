@@ -20,7 +20,10 @@ Graph::Unlinked Graph::unlink(Slot slot, Scratch& scratch, Slot& anchor) {
       leave_chain(slot, anchor);
       return Unlinked::chain_member;
     }
-    if (state.chained()) return Unlinked::kept_for_chain;
+    if (state.chained()) {
+      kept_.insert(slot);
+      return Unlinked::kept_for_chain;
+    }
   }
   // From the top, so that no node leads down to one that has gone.
   for (std::size_t level = level_of(slot); level > 0; --level) {
@@ -32,7 +35,8 @@ Graph::Unlinked Graph::unlink(Slot slot, Scratch& scratch, Slot& anchor) {
     const std::lock_guard lock(upper_mutex_);
     upper_gone_.push_back({level - 1, node});
   }
-  return unlink_from(lowest_, slot, scratch) ? Unlinked::yes : Unlinked::kept_for_chain;
+  // It may have become the head of a chain in the meantime.
+  return unlink_from(lowest_, slot, scratch) ? Unlinked::yes : unlink(slot, scratch, anchor);
 }
 
 Node Graph::chain_next(Slot member) const {
@@ -61,7 +65,7 @@ void Graph::leave_chain(Slot member, Slot& anchor) {
   } else {
     block.write(state.with_chained(next != no_node), edges, next);
     if (next == no_node) anchors_.clear(before);
-    if (next == no_node && !state.live()) anchor = before;
+    if (next == no_node && kept_.erase(before) > 0) anchor = before;
   }
   chained_.fetch_sub(1, std::memory_order_relaxed);
 }

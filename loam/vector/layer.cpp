@@ -12,7 +12,11 @@ Node Layer::add(Slot slot, Node below) {
     if (!own_->reserve(node).ok()) return no_node;
     node_end_.store(node + 1, std::memory_order_release);
   }
-  block(node).reset();
+  {
+    // A sweep may be looking at the block of a node that was used before.
+    const std::lock_guard used(this->lock(node));
+    block(node).reset();
+  }
   links(node)[0].store(slot, std::memory_order_release);
   links(node)[1].store(below, std::memory_order_release);
   nodes_.insert_or_assign(slot, node);
