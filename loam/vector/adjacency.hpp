@@ -54,9 +54,6 @@ class NodeState {
   NodeState with_chained(bool on) const noexcept { return with(chained_bit, on); }
   NodeState next_write() const noexcept { return NodeState((word_ & ~write_mask) | ((word_ + 1) & write_mask)); }
 
-  /// In the state after change `sequence`?
-  bool visible_at(std::uint64_t sequence) const noexcept { return live() ? stamp() <= sequence : stamp() > sequence; }
-
  private:
   static constexpr std::uint64_t write_mask = 0x1FF;
   static constexpr std::uint64_t live_bit = 1u << 9;

@@ -19,9 +19,9 @@ void FullVectors::write(Slot slot, std::int64_t id, const float* vector) {
   std::byte* record = records_.at(slot);
   reinterpret_cast<std::atomic<std::int64_t>*>(record)->store(id, std::memory_order_relaxed);
   if (elements_ == Elements::f32)
-    std::memcpy(record + id_bytes, vector, vector_bytes());
+    std::memcpy(record + head_bytes, vector, vector_bytes());
   else
-    to_half(vector, dimension_, reinterpret_cast<Half*>(record + id_bytes));
+    to_half(vector, dimension_, reinterpret_cast<Half*>(record + head_bytes));
 }
 
 void FullVectors::read(Slot slot, float* out) const {

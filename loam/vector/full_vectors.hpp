@@ -1,6 +1,6 @@
 #pragma once
 
-/// The vectors as they are kept, with their ids: f32 or f16, in memory or mapped from files. Internal.
+/// The vectors as they are kept, with their ids and when they came: f32 or f16, in memory or mapped from files. Internal.
 
 #include <atomic>
 #include <cstddef>
@@ -30,13 +30,20 @@ class FullVectors {
   std::int64_t id(Slot slot) const noexcept {
     return reinterpret_cast<const std::atomic<std::int64_t>*>(records_.at(slot))->load(std::memory_order_relaxed);
   }
+  /// The sequence of the change that brought the vector. Set before the state of the slot says that it is live.
+  void set_born(Slot slot, std::uint64_t sequence) noexcept {
+    reinterpret_cast<std::atomic<std::uint64_t>*>(records_.at(slot) + 8)->store(sequence, std::memory_order_relaxed);
+  }
+  std::uint64_t born(Slot slot) const noexcept {
+    return reinterpret_cast<const std::atomic<std::uint64_t>*>(records_.at(slot) + 8)->load(std::memory_order_relaxed);
+  }
   /// Into `dimension` floats.
   void read(Slot slot, float* out) const;
   bool equal(Slot a, Slot b) const noexcept {
-    return std::memcmp(records_.at(a) + id_bytes, records_.at(b) + id_bytes, vector_bytes()) == 0;
+    return std::memcmp(records_.at(a) + head_bytes, records_.at(b) + head_bytes, vector_bytes()) == 0;
   }
   /// The elements as they lie in memory.
-  const std::byte* raw(Slot slot) const noexcept { return records_.at(slot) + id_bytes; }
+  const std::byte* raw(Slot slot) const noexcept { return records_.at(slot) + head_bytes; }
   const Half* f16(Slot slot) const noexcept { return reinterpret_cast<const Half*>(raw(slot)); }
   const float* f32(Slot slot) const noexcept { return reinterpret_cast<const float*>(raw(slot)); }
 
@@ -55,9 +62,9 @@ class FullVectors {
   ChangeMarks& changes() noexcept { return changes_; }
 
  private:
-  static constexpr std::size_t id_bytes = 8;
+  static constexpr std::size_t head_bytes = 16;  // id and born
   static constexpr std::size_t record_bytes(std::size_t dimension, Elements elements) {
-    return (id_bytes + dimension * (elements == Elements::f32 ? 4 : 2) + 7) / 8 * 8;
+    return (head_bytes + dimension * (elements == Elements::f32 ? 4 : 2) + 7) / 8 * 8;
   }
 
   const std::size_t dimension_;

@@ -29,7 +29,7 @@ enum class Elements : std::uint8_t { f32, f16 };
 struct IndexOptions {
   std::size_t dimension = 0;  ///< 1 to 65,536
   Distance distance = Distance::cosine;
-  std::size_t max_connections = 32;   ///< edges of a vector, 8 to 32 (the M of HNSW's upper layers times two)
+  std::size_t max_connections = 32;   ///< edges of a vector, 8 to 48 (the M of HNSW's upper layers times two)
   std::size_t ef_construction = 100;  ///< candidates looked at for the edges of a new vector, 16 to 2,000
   std::size_t ef_search = 64;         ///< what a search uses that names no ef
   std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
@@ -147,7 +147,7 @@ class Index {
   Result<void> maintain(const Context& context = {});
   /// Moves vectors out of the last chunks into free slots and gives the memory of emptied chunks back. Slots change.
   Result<void> compact(const Context& context = {});
-  /// Flat to graph now, whatever the size.
+  /// Flat to graph now, whatever the size; an empty one stays flat, because its codes are to fit the vectors.
   Result<void> promote(std::size_t threads = 1, const Context& context = {});
 
   Result<Audit> verify() const;

@@ -93,7 +93,7 @@ class Index::Search {
         query_(state.ready(query)),
         exact_query_(state.options.distance, query_),
         k_(k),
-        ef_(std::max(ef, k)),
+        ef_(std::min(std::max(ef, k), slot_count_max)),
         filter_(filter),
         predicate_(predicate) {}
 
@@ -110,7 +110,8 @@ class Index::Search {
       return result;
     }
     LOAM_TRY(walk(result));
-    if (result.neighbours.size() < k_ && (filter_ != nullptr || wants_predicate())) LOAM_TRY(code_scan(result));
+    // Few pass, or what has come since the search began took the place of answers.
+    if (result.neighbours.size() < k_) LOAM_TRY(code_scan(result));
     return result;
   }
 
@@ -121,7 +122,8 @@ class Index::Search {
     if (filter_ != nullptr && !filter_->contains(slot)) return false;
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
-  bool answers(Slot slot) const { return passes(slot) && state_.state_of(slot).visible_at(sequence_); }
+  bool visible(Slot slot) const { return state_.visible_at(sequence_, slot, state_.state_of(slot)); }
+  bool answers(Slot slot) const { return passes(slot) && visible(slot); }
 
   // Cheap enough for every candidate: the live bit first, the state only where it is off.
   bool admitted(Slot slot) const {
@@ -132,7 +134,7 @@ class Index::Search {
       return some;
     }
     if (filter_ != nullptr && !filter_->contains(slot)) return false;
-    if (!state_.live.get(slot) && !state_.state_of(slot).visible_at(sequence_)) return false;
+    if (!state_.live.get(slot) && !visible(slot)) return false;
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
@@ -148,8 +150,7 @@ class Index::Search {
       if (wanted == 0) continue;
       for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
         const Slot slot = static_cast<Slot>(i * 64 + static_cast<std::size_t>(std::countr_zero(left)));
-        if (state_.state_of(slot).visible_at(sequence_) && (!wants_predicate() || (*predicate_)(state_.full.id(slot))))
-          body(slot);
+        if (visible(slot) && (!wants_predicate() || (*predicate_)(state_.full.id(slot)))) body(slot);
       }
     }
     return {};
@@ -178,7 +179,7 @@ class Index::Search {
     // Enough that the noise of the codes does not push an answer out; refinement stops where it can.
     const std::size_t keep = std::max<std::size_t>({ef_, 8 * k_, 128});
     std::vector<Ranked> best;
-    best.reserve(2 * keep + batch);
+    best.reserve(std::min<std::size_t>(2 * keep, state_.slot_end.load(std::memory_order_relaxed)) + batch);
     float bound = std::numeric_limits<float>::infinity();
     Slot slots[2][batch];
     std::size_t filled = 0;
@@ -277,7 +278,8 @@ class Index::Search {
       if (bits == 0) continue;
       const Slot slot = static_cast<Slot>(word * 64 + static_cast<std::size_t>(std::countr_zero(bits)));
       const NodeState node = graph_->state(slot);
-      if (!node.visible_at(sequence_) || node.protected_edges() == Graph::chain_mark || node.closing()) continue;
+      if (!state_.visible_at(sequence_, slot, node) || node.protected_edges() == Graph::chain_mark || node.closing())
+        continue;
       graph_->prefetch_narrow(slot);
       sample.push_back({0, slot});
     }

@@ -41,8 +41,8 @@ struct Index::State {
   void give_back(Slot slot);
   Result<Slot> prepare(std::int64_t id, std::span<const float> vector);
   void link(Graph& graph, Slot slot);
-  /// failed_precondition when `sequence` (0: the next one) has been reached.
-  Result<void> commit(std::span<const Write> writes, std::uint64_t sequence);
+  /// How many of the ids were there before. failed_precondition when `sequence` (0: the next one) has been reached.
+  Result<std::size_t> commit(std::span<const Write> writes, std::uint64_t sequence);
   void abandon(Slot slot);
   void bury(Slot slot, std::uint64_t stamp);
   Result<void> prepare_all(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
@@ -63,13 +63,20 @@ struct Index::State {
   bool sweep_some(Node count, Sweep when);
   bool free_some();
   Result<void> promote_locked(std::size_t threads, const Context& context);
-  Result<void> promote_if_large(std::size_t threads = 1, const Context& context = {});
+  /// A failure is the next one's to make up for: the change that made the index large has been made.
+  void promote_if_large(std::size_t threads = 1, const Context& context = {});
   Result<std::unique_ptr<const Codec>> train(std::span<const Slot> slots) const;
 
   /// Under the pin or the gate.
   NodeState state_of(Slot slot) const noexcept {
     const Graph* now = graph.load(std::memory_order_acquire);
     return now != nullptr ? now->state(slot) : NodeState(flat_state(slot).load(std::memory_order_acquire));
+  }
+  /// Is a slot of this state in the index as it was after that change? Of one that is dead the state says only when it
+  /// went: it may have come after that change, too.
+  bool visible_at(std::uint64_t change, Slot slot, NodeState state) const noexcept {
+    if (state.live()) return state.stamp() <= change;
+    return state.stamp() > change && full.born(slot) <= change;
   }
   std::atomic<std::uint64_t>& flat_state(Slot slot) const noexcept {
     return *reinterpret_cast<std::atomic<std::uint64_t>*>(flat_states.at(slot));

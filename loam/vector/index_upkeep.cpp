@@ -120,16 +120,16 @@ void Index::State::maintain_all() {
   }
 }
 
-Result<void> Index::State::promote_if_large(std::size_t threads, const Context& context) {
-  if (!flat() || slot_end.load(std::memory_order_relaxed) <= options.flat_max) return {};
+void Index::State::promote_if_large(std::size_t threads, const Context& context) {
+  if (!flat() || slot_end.load(std::memory_order_relaxed) <= options.flat_max) return;
   const std::unique_lock alone(gate);
   std::size_t count = 0;
   {
     const std::lock_guard lock(commit_mutex);
     count = ids.size();
   }
-  if (!flat() || count <= options.flat_max) return {};
-  return promote_locked(threads, context);
+  if (!flat() || count <= options.flat_max) return;
+  static_cast<void>(promote_locked(threads, context));
 }
 
 // The gate is held alone. Readers go on with the flat scan until the graph is whole.
@@ -139,6 +139,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   const Slot end = slot_end.load();
   for (Slot slot = 0; slot < end; ++slot)
     if (live.get(slot)) slots.push_back(slot);
+  if (slots.empty()) return {};
   LOAM_TRY(std::unique_ptr<const Codec> codec, train(slots));
   GraphOptions wanted;
   wanted.max_connections = static_cast<unsigned>(options.max_connections);
@@ -160,9 +161,10 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   });
   link_all(*fresh, slots, threads, context);
   LOAM_TRY(context.check("building the graph"));
-  for (const Slot slot : slots) {
+  // Dead ones too: a search that goes on began when they were live.
+  for (Slot slot = 0; slot < end; ++slot) {
     const NodeState flat_one(flat_state(slot).load());
-    fresh->change_state(slot, [&](NodeState now) { return now.with_live(true).with_stamp(flat_one.stamp()); });
+    fresh->change_state(slot, [&](NodeState now) { return now.with_live(flat_one.live()).with_stamp(flat_one.stamp()); });
   }
   // Those that are dead were never linked: they are free as soon as nobody scans them.
   {
@@ -183,6 +185,13 @@ Result<std::unique_ptr<const Codec>> Index::State::train(std::span<const Slot> s
   std::vector<float> sample(count * dimension);
   for (std::size_t i = 0; i < count; ++i) full.read(slots[i * slots.size() / count], sample.data() + i * dimension);
   CodeFrame frame = measure_frame(options.distance, sample, dimension);
+  // Of few vectors the mean says nothing, nor how far others lie from it: then the grid is around zero.
+  constexpr std::size_t few = 16;
+  if (options.distance == Distance::manhattan && count < few) {
+    std::fill(frame.centre.begin(), frame.centre.end(), 0.0F);
+    frame.length_max = 0;
+    for (const float value : sample) frame.length_max = std::max(frame.length_max, std::abs(value));
+  }
   CodecOptions wanted;
   wanted.dimension = dimension;
   wanted.distance = options.distance;

@@ -71,7 +71,7 @@ void Index::State::link(Graph& now, Slot slot) {
   now.link(slot, scratch_of(pin));
 }
 
-Result<void> Index::State::commit(std::span<const Write> writes, std::uint64_t wanted) {
+Result<std::size_t> Index::State::commit(std::span<const Write> writes, std::uint64_t wanted) {
   std::vector<Slot> buried;
   {
     const std::lock_guard lock(commit_mutex);
@@ -89,17 +89,18 @@ Result<void> Index::State::commit(std::span<const Write> writes, std::uint64_t w
       }
       if (write.slot == no_node) continue;
       if (!former) ids.insert(write.id, write.slot, id_of());
+      full.set_born(write.slot, stamp);
       change_state(write.slot, [&](NodeState state) { return state.with_live(true).with_stamp(stamp); });
       live.set(write.slot);
     }
     sequence.store(stamp, std::memory_order_release);
   }
-  if (buried.empty()) return {};
+  if (buried.empty()) return std::size_t{0};
   const std::lock_guard lock(retired_mutex);
   const std::uint64_t epoch = epochs.advance();
   for (const Slot slot : buried) dead.push_back({slot, epoch});
   waiting.fetch_add(buried.size(), std::memory_order_relaxed);
-  return {};
+  return buried.size();
 }
 
 void Index::State::bury(Slot slot, std::uint64_t stamp) {
@@ -171,7 +172,7 @@ Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {
     }
     state.maintain_some();
   }
-  LOAM_TRY(state.promote_if_large());
+  state.promote_if_large();
   return slot;
 }
 
@@ -179,16 +180,18 @@ Result<bool> Index::erase(std::int64_t id) {
   State& state = *state_;
   const std::shared_lock gate(state.gate);
   if (!slot_of(id)) return false;
-  const std::size_t before = size();
   const State::Write write{id, no_node};
-  LOAM_TRY(state.commit({&write, 1}, 0));
+  LOAM_TRY(const std::size_t erased, state.commit({&write, 1}, 0));
   state.maintain_some();
-  static_cast<void>(before);
-  return true;
+  return erased > 0;
 }
 
 Result<void> Index::apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads) {
   State& state = *state_;
+  // Seen before any work is done; what others reach meanwhile is seen at the end.
+  if (sequence <= state.sequence.load(std::memory_order_acquire))
+    return failed_precondition("the index has reached change " + std::to_string(this->sequence()) + ", so change " +
+                               std::to_string(sequence) + " cannot follow");
   std::vector<std::int64_t> ids;
   std::vector<float> rows;
   // Of several changes of one id the last one counts.
@@ -211,7 +214,8 @@ Result<void> Index::apply(std::span<const Change> changes, std::uint64_t sequenc
     const std::shared_lock gate(state.gate);
     LOAM_TRY(state.add_all(ids, rows, threads, {}, writes, sequence));
   }
-  return state.promote_if_large();
+  state.promote_if_large();
+  return {};
 }
 
 Result<void> Index::put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
@@ -230,7 +234,8 @@ Result<void> Index::put_many(std::span<const std::int64_t> ids, std::span<const 
     std::vector<State::Write> writes;
     LOAM_TRY(state.add_all(ids, rows, threads, context, writes, 0));
   }
-  return state.promote_if_large(threads, context);
+  state.promote_if_large(threads, context);
+  return {};
 }
 
 // Appends to `writes` and commits all of them.
@@ -244,7 +249,9 @@ Result<void> Index::State::add_all(std::span<const std::int64_t> added, std::spa
   if (Graph* now = graph.load(std::memory_order_acquire)) link_all(*now, slots, threads, context);
   writes.insert(writes.end(), prepared.begin(), prepared.end());
   Result<void> done = context.check("adding vectors");
-  if (done.ok()) done = commit(writes, wanted);
+  if (done.ok()) {
+    if (auto committed = commit(writes, wanted); !committed.ok()) done = committed.error();
+  }
   if (!done.ok()) {
     for (const Slot slot : slots) abandon(slot);
     return done;
