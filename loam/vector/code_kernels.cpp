@@ -19,7 +19,7 @@
 
 // Highway 1.0.3 asks for AVX-VNNI where the processor is known to have AVX512-VNNI: the encodings differ.
 #if HWY_TARGET == HWY_AVX3_DL
-HWY_PUSH_ATTRIBUTES("avx,avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+HWY_PUSH_ATTRIBUTES("avx,avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bitalg")
 #else
 HWY_PUSH_ATTRIBUTES("avx,avx2")
 #endif
@@ -92,6 +92,46 @@ HWY_INLINE void add_fields(const std::int8_t* query, const Rows& rows, std::size
       totals[row] = _mm256_add_epi32(totals[row], _mm256_srai_epi32(sums[row][field], field * bits));
   }
 }
+
+// Codes of 1 bit: the bits that code and plane have in common are counted for each byte, and weighed.
+struct PlanesGroup {
+  const std::uint8_t* planes;
+  std::size_t bytes;
+
+  static HWY_INLINE __m512i load_half(const std::uint8_t* at) { return _mm512_zextsi256_si512(load(at)); }
+
+  HWY_INLINE void add(const __m512i (&codes)[group_rows], const std::uint8_t* at, bool whole,
+                      __m512i (&sums)[group_rows]) const {
+    for (unsigned plane = 0; plane < query_plane_count; ++plane) {
+      const std::uint8_t* from = at + plane * bytes;
+      const __m512i bits = whole ? _mm512_loadu_si512(from) : load_half(from);
+      // The highest plane is that of the sign.
+      const int value = plane + 1 == query_plane_count ? -(1 << plane) : 1 << plane;
+      const __m512i weight = _mm512_set1_epi8(static_cast<char>(value));
+      for (std::size_t row = 0; row < group_rows; ++row)
+        sums[row] = _mm512_dpbusd_epi32(sums[row], _mm512_popcnt_epi8(_mm512_and_si512(codes[row], bits)), weight);
+    }
+  }
+  HWY_INLINE __m128i operator()(const Rows& rows) const {
+    constexpr std::size_t step = 64;
+    __m512i sums[group_rows];
+    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+    __m512i codes[group_rows];
+    std::size_t at = 0;
+    for (; at + step <= bytes; at += step) {
+      for (std::size_t row = 0; row < group_rows; ++row) codes[row] = _mm512_loadu_si512(rows[row] + at);
+      add(codes, planes + at, true, sums);
+    }
+    if (at < bytes) {
+      for (std::size_t row = 0; row < group_rows; ++row) codes[row] = load_half(rows[row] + at);
+      add(codes, planes + at, false, sums);
+    }
+    __m256i totals[group_rows];
+    for (std::size_t row = 0; row < group_rows; ++row)
+      totals[row] = _mm256_add_epi32(_mm512_castsi512_si256(sums[row]), _mm512_extracti64x4_epi64(sums[row], 1));
+    return lane_sums(totals);
+  }
+};
 
 struct WideGroup {
   const std::uint8_t* query;
@@ -253,12 +293,15 @@ struct NibbleDifferenceGroup {
 };
 
 template <int bits>
-void dot_rows_of(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
-  in_groups(rows, sums, NarrowGroup<bits>{query, components});
+void dot_rows_of(const NarrowQuery& query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+#if HWY_TARGET == HWY_AVX3_DL
+  if constexpr (bits == 1) return in_groups(rows, sums, PlanesGroup{query.planes, packed_code_bytes(components, 1)});
+#endif
+  in_groups(rows, sums, NarrowGroup<bits>{query.values, components});
 }
 
-void dot_three_bits(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
-  in_groups(rows, sums, ThreeBitGroup{query, components, packed_code_bytes(components, 2)});
+void dot_three_bits(const NarrowQuery& query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+  in_groups(rows, sums, ThreeBitGroup{query.values, components, packed_code_bytes(components, 2)});
 }
 
 // sum of (row - 128) (query - 128) = sum of row (query - 128) - 128 times the sum of (query - 128).
@@ -320,15 +363,17 @@ std::int32_t dot_block_bits(const std::int8_t* query, const std::uint8_t* row, s
 }
 
 template <int bits>
-void dot_rows_of(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
-  for (std::size_t i = 0; i < rows.count; ++i) sums[i] = dot_block_bits<bits>(query, rows.rows[i] + rows.skip, components);
+void dot_rows_of(const NarrowQuery& query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+  for (std::size_t i = 0; i < rows.count; ++i)
+    sums[i] = dot_block_bits<bits>(query.values, rows.rows[i] + rows.skip, components);
 }
 
-void dot_three_bits(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
+void dot_three_bits(const NarrowQuery& query, const CodeRows& rows, std::size_t components, std::int32_t* sums) {
   const std::size_t low_bytes = packed_code_bytes(components, 2);
   for (std::size_t i = 0; i < rows.count; ++i) {
     const std::uint8_t* row = rows.rows[i] + rows.skip;
-    sums[i] = dot_block_bits<2>(query, row, components) + 4 * dot_block_bits<1>(query, row + low_bytes, components);
+    sums[i] =
+        dot_block_bits<2>(query.values, row, components) + 4 * dot_block_bits<1>(query.values, row + low_bytes, components);
   }
 }
 
@@ -400,6 +445,86 @@ void nibble_difference_rows(const std::uint8_t* query, const CodeRows& rows, std
 #endif
 
 // The search for a code.
+
+#if HWY_HAVE_SCALABLE
+// Vectors of a size unknown to the compiler cannot be in arrays.
+CentredSums centre_vector(const float* vector, const float* centre, std::size_t count, float limit, float* out) {
+  double squares[lane_count] = {};
+  double products[lane_count] = {};
+  double lengths[lane_count] = {};
+  for (std::size_t i = 0; i < count; ++i) {
+    const float below = vector[i] < limit ? vector[i] : limit;
+    const float value = below > -limit ? below : -limit;
+    out[i] = value - centre[i];
+    squares[i % lane_count] += static_cast<double>(out[i]) * static_cast<double>(out[i]);
+    products[i % lane_count] += static_cast<double>(centre[i]) * static_cast<double>(out[i]);
+    lengths[i % lane_count] += static_cast<double>(value) * static_cast<double>(value);
+  }
+  return {lane_total(squares), lane_total(products), lane_total(lengths)};
+}
+#else
+// The eight lanes, in as many SIMD vectors as it takes.
+struct CentreLanes {
+  using Doubles = hn::CappedTag<double, lane_count>;
+  using Floats = hn::Rebind<float, Doubles>;
+  static constexpr std::size_t part_lanes = hn::MaxLanes(Doubles());
+  static constexpr std::size_t part_count = lane_count / part_lanes;
+
+  hn::Vec<Doubles> squares[part_count];
+  hn::Vec<Doubles> products[part_count];
+  hn::Vec<Doubles> lengths[part_count];
+
+  HWY_INLINE CentreLanes() {
+    for (std::size_t part = 0; part < part_count; ++part) {
+      squares[part] = hn::Zero(Doubles());
+      products[part] = hn::Zero(Doubles());
+      lengths[part] = hn::Zero(Doubles());
+    }
+  }
+  HWY_INLINE void add(const float* vector, const float* centre, float limit, float* out) {
+    const Doubles d;
+    const Floats f;
+    const auto high = hn::Set(f, limit);
+    const auto low = hn::Set(f, -limit);
+    for (std::size_t part = 0; part < part_count; ++part) {
+      const auto given = hn::LoadU(f, vector + part * part_lanes);
+      const auto below = hn::IfThenElse(hn::Lt(given, high), given, high);
+      const auto value = hn::IfThenElse(hn::Gt(below, low), below, low);
+      const auto origin = hn::LoadU(f, centre + part * part_lanes);
+      const auto difference = hn::Sub(value, origin);
+      hn::StoreU(difference, f, out + part * part_lanes);
+      // Products of floats are exact in double: fused or not, the addition rounds once.
+      const auto wide = hn::PromoteTo(d, difference);
+      const auto wide_value = hn::PromoteTo(d, value);
+      squares[part] = hn::MulAdd(wide, wide, squares[part]);
+      products[part] = hn::MulAdd(hn::PromoteTo(d, origin), wide, products[part]);
+      lengths[part] = hn::MulAdd(wide_value, wide_value, lengths[part]);
+    }
+  }
+  static HWY_INLINE double total(const hn::Vec<Doubles> (&parts)[part_count]) {
+    double lanes[lane_count];
+    for (std::size_t part = 0; part < part_count; ++part) hn::StoreU(parts[part], Doubles(), lanes + part * part_lanes);
+    return lane_total(lanes);
+  }
+};
+
+CentredSums centre_vector(const float* vector, const float* centre, std::size_t count, float limit, float* out) {
+  CentreLanes lanes;
+  std::size_t i = 0;
+  for (; i + lane_count <= count; i += lane_count) lanes.add(vector + i, centre + i, limit, out + i);
+  if (i < count) {
+    // Zeros leave a lane as it is: no sum that began at +0 is -0.
+    float last_vector[lane_count] = {};
+    float last_centre[lane_count] = {};
+    float last_out[lane_count];
+    std::copy(vector + i, vector + count, last_vector);
+    std::copy(centre + i, centre + count, last_centre);
+    lanes.add(last_vector, last_centre, limit, last_out);
+    std::copy_n(last_out, count - i, out + i);
+  }
+  return {CentreLanes::total(lanes.squares), CentreLanes::total(lanes.products), CentreLanes::total(lanes.lengths)};
+}
+#endif
 
 float greatest_magnitude(const float* values, std::size_t count) {
   const hn::ScalableTag<float> d;
@@ -493,6 +618,7 @@ const CodeKernels& code_kernels_here() {
       .dot_wide = dot_wide_rows,
       .differences = difference_rows,
       .nibble_differences = nibble_difference_rows,
+      .centre = centre_vector,
       .greatest = greatest_magnitude,
       .to_fine = to_fine_rows,
       .level_sums = level_sums_of,
@@ -537,6 +663,12 @@ void pack_codes(const std::uint8_t* codes, std::size_t components, unsigned bits
   }
   pack_bits(codes, components, 0, bits == 3 ? 2 : bits, out);
   if (bits == 3) pack_bits(codes, components, 2, 1, out + packed_code_bytes(components, 2));
+}
+
+void pack_planes(const std::int8_t* query, std::size_t components, std::uint8_t* out) {
+  const std::size_t bytes = packed_code_bytes(components, 1);
+  for (unsigned plane = 0; plane < query_plane_count; ++plane)
+    pack_bits(reinterpret_cast<const std::uint8_t*>(query), components, plane, 1, out + plane * bytes);
 }
 
 const CodeKernels& code_kernels() { return HWY_DYNAMIC_DISPATCH(code_kernels_here)(); }

@@ -33,6 +33,21 @@ constexpr std::size_t packed_code_bytes(std::size_t components, unsigned bits) {
 /// Writes the `components` codes (one a byte, each below 2^bits) in the layout above; missing ones become zero.
 void pack_codes(const std::uint8_t* codes, std::size_t components, unsigned bits, std::uint8_t* out);
 
+/// Where the codes have 1 bit, the components of the query are within +-15, and also given as planes of their bits: bit p of
+/// each, as a two's complement, laid out as a code of 1 bit, one plane after another. Counting the bits of code and plane
+/// takes fewer instructions than multiplying.
+inline constexpr unsigned query_plane_count = 5;
+inline constexpr std::int32_t plane_query_max = 15;
+
+/// `components` numbers within +-plane_query_max; out has query_plane_count times packed_code_bytes(components, 1) bytes.
+void pack_planes(const std::int8_t* query, std::size_t components, std::uint8_t* out);
+
+/// The query side of narrow codes.
+struct NarrowQuery {
+  const std::int8_t* values = nullptr;   ///< padded to code_query_padding
+  const std::uint8_t* planes = nullptr;  ///< for codes of 1 bit
+};
+
 /// How magnitudes become levels: (high half of magnitude * multiplier + rounding) >> shift, at most level_max. A level has
 /// the weight weight_step * level + weight_first.
 struct LevelGrid {
@@ -63,10 +78,23 @@ struct CodeRows {
   std::size_t prefetch_bytes = 0;  ///< of a row, `rows_ahead` rows ahead; at least 1
 };
 
+/// Sums over doubles go to eight lanes, term i to lane i mod 8, which are added pairwise in the end: the order is part of
+/// the format.
+inline constexpr std::size_t lane_count = 8;
+constexpr double lane_total(const double* lanes) {
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+struct CentredSums {
+  double square = 0;          ///< |v - c|^2
+  double centre_product = 0;  ///< <c, v - c>
+  double length_square = 0;   ///< |v|^2
+};
+
 /// sums[i] of row i. *thread-safe*
 struct CodeKernels {
-  /// The sum over all components of code times query, where codes are unsigned. `query` is padded to code_query_padding.
-  using Dot = void (*)(const std::int8_t* query, const CodeRows& rows, std::size_t components, std::int32_t* sums);
+  /// The sum over all components of code times query, where codes are unsigned.
+  using Dot = void (*)(const NarrowQuery& query, const CodeRows& rows, std::size_t components, std::int32_t* sums);
   /// Of bytes, a multiple of code_block_bytes.
   using Bytes = void (*)(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums);
 
@@ -76,6 +104,8 @@ struct CodeKernels {
   /// The sum over all components of |16 code + 8 - query|, for codes of 4 bits; `bytes` of the packed rows.
   Bytes nibble_differences;
 
+  /// out = v - c, with the components of v limited to +-limit; NaN counts as a limit.
+  CentredSums (*centre)(const float* vector, const float* centre, std::size_t count, float limit, float* out);
   /// The greatest magnitude.
   float (*greatest)(const float* values, std::size_t count);
   /// out[i] = the integer nearest to values[i] * factor, within fine_max; zeros up to `padded`, a multiple of fine_padding.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -38,6 +39,13 @@ struct Rows {
   std::vector<std::uint8_t> memory;
   std::vector<const std::uint8_t*> rows;
 };
+
+// Planes are for codes of 1 bit only.
+std::vector<std::uint8_t> planes_of(const std::vector<std::int8_t>& query, std::size_t dimension) {
+  std::vector<std::uint8_t> planes(query_plane_count * packed_code_bytes(dimension, 1));
+  pack_planes(query.data(), dimension, planes.data());
+  return planes;
+}
 
 std::uint8_t unpacked(const std::uint8_t* row, std::size_t components, unsigned bits, std::size_t component) {
   const auto part = [component](const std::uint8_t* at, unsigned width) {
@@ -83,11 +91,12 @@ TEST(CodeKernels, DotProductsOfNarrowCodesAreExact) {
   on_every_target([] {
     std::mt19937 random(5);
     for (const unsigned bits : {1u, 2u, 3u, 4u}) {
+      const int query_max = bits == 1 ? plane_query_max : 127;
       for (const std::size_t dimension : dimensions()) {
         const std::size_t row_count = 1 + random() % 9;
         std::vector<std::int8_t> query((dimension + code_query_padding - 1) / code_query_padding * code_query_padding);
         for (std::size_t i = 0; i < dimension; ++i)
-          query[i] = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
+          query[i] = static_cast<std::int8_t>(static_cast<int>(random() % (2 * query_max + 1)) - query_max);
         Rows rows(row_count, packed_code_bytes(dimension, bits));
         std::vector<std::int32_t> want(row_count);
         for (std::size_t row = 0; row < row_count; ++row) {
@@ -96,7 +105,7 @@ TEST(CodeKernels, DotProductsOfNarrowCodesAreExact) {
           for (std::size_t i = 0; i < dimension; ++i) want[row] += codes[i] * query[i];
         }
         std::vector<std::int32_t> got(row_count);
-        code_kernels().dot[bits](query.data(), rows.call(), dimension, got.data());
+        code_kernels().dot[bits]({query.data(), planes_of(query, dimension).data()}, rows.call(), dimension, got.data());
         ASSERT_EQ(got, want) << bits << " bits, dimension " << dimension;
       }
     }
@@ -106,8 +115,9 @@ TEST(CodeKernels, DotProductsOfNarrowCodesAreExact) {
 TEST(CodeKernels, GreatestSumsDoNotOverflow) {
   on_every_target([] {
     for (const std::size_t dimension : {384u, 4096u, 65536u}) {
-      const std::vector<std::int8_t> query(dimension, std::int8_t{-127});
       for (const unsigned bits : {1u, 2u, 3u, 4u}) {
+        const int least = bits == 1 ? -plane_query_max : -127;
+        const std::vector<std::int8_t> query(dimension, static_cast<std::int8_t>(least));
         const auto code = static_cast<std::uint8_t>((1U << bits) - 1);
         const std::vector<std::uint8_t> codes(dimension, code);
         Rows rows(1, packed_code_bytes(dimension, bits));
@@ -118,8 +128,8 @@ TEST(CodeKernels, GreatestSumsDoNotOverflow) {
           return all;
         }();
         std::int32_t got = 0;
-        code_kernels().dot[bits](padded.data(), rows.call(), dimension, &got);
-        EXPECT_EQ(got, -127 * static_cast<std::int64_t>(dimension) * code) << bits << " bits";
+        code_kernels().dot[bits]({padded.data(), planes_of(padded, dimension).data()}, rows.call(), dimension, &got);
+        EXPECT_EQ(got, least * static_cast<std::int64_t>(dimension) * code) << bits << " bits";
       }
       const std::vector<std::uint8_t> low(dimension, std::uint8_t{1});
       const std::vector<std::uint8_t> high(dimension, std::uint8_t{255});
@@ -175,6 +185,33 @@ TEST(CodeKernels, NibbleDifferencesAreExact) {
       }
       code_kernels().nibble_differences(query.data(), rows.call(), bytes, got.data());
       ASSERT_EQ(got, want) << dimension;
+    }
+  });
+}
+
+TEST(CodeKernels, CentredSumsHaveOneOrderOfAdditions) {
+  on_every_target([] {
+    std::mt19937 random(6);
+    std::normal_distribution<float> normal;
+    for (const std::size_t dimension : dimensions()) {
+      constexpr float limit = 2;
+      std::vector<float> vector(dimension), centre(dimension), out(dimension), want(dimension);
+      for (float& value : vector) value = normal(random);
+      for (float& value : centre) value = normal(random);
+      vector[random() % dimension] = std::numeric_limits<float>::quiet_NaN();
+      double squares[8] = {}, products[8] = {}, lengths[8] = {};
+      for (std::size_t i = 0; i < dimension; ++i) {
+        const float value = std::isnan(vector[i]) ? limit : std::clamp(vector[i], -limit, limit);
+        want[i] = value - centre[i];
+        squares[i % 8] += static_cast<double>(want[i]) * static_cast<double>(want[i]);
+        products[i % 8] += static_cast<double>(centre[i]) * static_cast<double>(want[i]);
+        lengths[i % 8] += static_cast<double>(value) * static_cast<double>(value);
+      }
+      const CentredSums got = code_kernels().centre(vector.data(), centre.data(), dimension, limit, out.data());
+      ASSERT_EQ(out, want) << dimension;
+      ASSERT_EQ(got.square, lane_total(squares)) << dimension;
+      ASSERT_EQ(got.centre_product, lane_total(products)) << dimension;
+      ASSERT_EQ(got.length_square, lane_total(lengths)) << dimension;
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,19 +47,14 @@ Scratch& scratch_for(std::size_t dimension) {
 std::size_t padded_to(std::size_t count, std::size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
 // NaN becomes a bound as well.
-float limited(float value) { return std::max(-component_max, std::min(component_max, value)); }
+float limited(float value) {
+  const float below = value < component_max ? value : component_max;
+  return below > -component_max ? below : -component_max;
+}
 
 float to_float(double value) {
   constexpr double greatest = std::numeric_limits<float>::max();
   return static_cast<float>(std::max(-greatest, std::min(greatest, value)));
-}
-
-// Sums of eight lanes that are added pairwise in the end: the order is part of the format.
-constexpr std::size_t lane_count = 8;
-using Lanes = std::array<double, lane_count>;
-
-double total(const Lanes& lanes) {
-  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
 template <class Factors>
@@ -72,8 +68,9 @@ Factors factors_at(const std::uint8_t* at) {
 LevelGrid grid_of(double step, unsigned level_max, bool narrow) {
   step = std::clamp(step, 1.0, 65535.0);
   LevelGrid grid;
-  grid.shift = std::ilogb(step);
-  grid.multiplier = static_cast<std::uint16_t>(std::min(65535.0, std::ldexp(1.0, 16 + grid.shift) / step));
+  grid.shift = std::bit_width(static_cast<unsigned>(step)) - 1;
+  const auto numerator = static_cast<double>(std::uint64_t{1} << (16 + grid.shift));
+  grid.multiplier = static_cast<std::uint16_t>(std::min(65535.0, numerator / step));
   grid.level_max = static_cast<std::uint16_t>(level_max);
   if (narrow) {
     // A level l stands for (2 l + 1) / 2.
@@ -111,6 +108,21 @@ Search best_grid(const CodeKernels& kernels, const std::int16_t* fine, std::size
   return best;
 }
 
+// Levels on both sides of zero, and the scale that leaves the least error.
+struct Levels {
+  LevelGrid grid;
+  std::int64_t square = 0;
+  double scale = 0;
+};
+
+Levels signed_levels(const CodeKernels& kernels, const std::int16_t* fine, std::size_t components, std::int32_t level_max) {
+  const double widest = static_cast<double>(fine_max) / level_max;
+  const std::array steps = {widest, 0.9 * widest, 0.8 * widest, 0.7 * widest};
+  const Search found = best_grid(kernels, fine, components, steps, static_cast<unsigned>(level_max), false);
+  const auto square = static_cast<double>(found.sums.square);
+  return {found.grid, found.sums.square, square > 0 ? static_cast<double>(found.sums.product) / square : 0};
+}
+
 // What all but one in a thousand components of v - c stay below, or the greatest where that is 0.
 float common_magnitude(std::span<const float> rows, const std::vector<float>& centre) {
   constexpr std::size_t values_max = std::size_t{1} << 20;
@@ -138,13 +150,13 @@ float grid_codes(const float* vector, const std::vector<float>& centre, double h
   const auto cells = static_cast<float>(grid.cells);
   const auto middle = static_cast<float>(grid.middle);
   const auto half = static_cast<float>(half_width);
-  Lanes beyond{};
+  std::array<double, lane_count> beyond{};
   for (std::size_t i = 0; i < centre.size(); ++i) {
     const float difference = limited(vector[i]) - centre[i];
     out[i] = static_cast<std::uint8_t>(std::max(grid.least, std::min(grid.greatest, difference * cells + middle)));
     beyond[i % lane_count] += static_cast<double>(std::max(0.0F, std::abs(difference) - half));
   }
-  return to_float(total(beyond));
+  return to_float(lane_total(beyond.data()));
 }
 
 }  // namespace
@@ -204,25 +216,11 @@ Codec::Codec(const CodecOptions& options, std::vector<float> centre, float lengt
 
 Codec::Centred Codec::centre_and_rotate(const float* vector, float* rotated) const {
   const std::size_t dimension = options_.dimension;
-  Lanes squares{};
-  Lanes products{};
-  Lanes lengths{};
-  const auto add = [&](std::size_t i, std::size_t lane) {
-    const float value = limited(vector[i]);
-    const float difference = value - centre_[i];
-    rotated[i] = difference;
-    squares[lane] += static_cast<double>(difference) * static_cast<double>(difference);
-    products[lane] += static_cast<double>(centre_[i]) * static_cast<double>(difference);
-    lengths[lane] += static_cast<double>(value) * static_cast<double>(value);
-  };
-  std::size_t i = 0;
-  for (; i + lane_count <= dimension; i += lane_count)
-    for (std::size_t lane = 0; lane < lane_count; ++lane) add(i + lane, lane);
-  for (std::size_t lane = 0; i < dimension; ++i, ++lane) add(i, lane);
+  const CentredSums sums = kernels_->centre(vector, centre_.data(), dimension, component_max, rotated);
   Centred centred;
-  centred.square = total(squares);
-  centred.centre_product = total(products);
-  centred.length_square = total(lengths);
+  centred.square = sums.square;
+  centred.centre_product = sums.centre_product;
+  centred.length_square = sums.length_square;
 
   rotation_.apply(rotated);
   Scratch& scratch = scratch_for(dimension);
@@ -245,9 +243,10 @@ void Codec::encode_narrow(const Centred& centred, std::uint8_t* narrow) const {
               scratch.part.begin() + static_cast<std::ptrdiff_t>(padded), std::int16_t{0});
     fine = scratch.part.data();
   }
-  std::int64_t square = 0;
-  for (std::size_t i = 0; i < components; ++i) square += static_cast<std::int32_t>(fine[i]) * fine[i];
-  const double deviation = std::sqrt(static_cast<double>(square) / static_cast<double>(components));
+  // Levels of this grid are the components themselves, nearly.
+  constexpr double fine_step = 256;
+  const LevelSums squares = kernels_->level_sums(fine, padded, grid_of(fine_step, 127, false));
+  const double deviation = std::sqrt(fine_step * static_cast<double>(squares.product) / static_cast<double>(components));
 
   // Around the best uniform grid for normal components (Max, IRE Transactions on Information Theory, 1960).
   constexpr std::array<double, 5> best_step = {1, 1, 0.9957, 0.5860, 0.3352};
@@ -256,9 +255,9 @@ void Codec::encode_narrow(const Centred& centred, std::uint8_t* narrow) const {
   if (options_.bits == 1) {
     found = best_grid(*kernels_, fine, components, std::array{deviation}, 0, true);
   } else {
-    std::array<double, 20> steps;
+    std::array<double, 10> steps;
     for (std::size_t i = 0; i < steps.size(); ++i)
-      steps[i] = deviation * best_step[options_.bits] * (0.7 + 0.04 * static_cast<double>(i));
+      steps[i] = deviation * best_step[options_.bits] * (0.7 + 0.08 * static_cast<double>(i));
     found = best_grid(*kernels_, fine, components, steps, half - 1, true);
   }
   kernels_->to_codes(fine, padded, found.grid, static_cast<std::uint8_t>(half), static_cast<std::uint8_t>(half - 1),
@@ -279,17 +278,12 @@ void Codec::encode_narrow(const Centred& centred, std::uint8_t* narrow) const {
 }
 
 void Codec::encode_wide(const Centred& centred, std::uint8_t* wide) const {
-  constexpr unsigned level_max = 127;
-  constexpr double widest = static_cast<double>(fine_max) / level_max;
-  const Search found = best_grid(*kernels_, centred.fine, options_.dimension,
-                                 std::array{widest, 0.9 * widest, 0.8 * widest, 0.7 * widest}, level_max, false);
+  const Levels found = signed_levels(*kernels_, centred.fine, options_.dimension, 127);
   kernels_->to_codes(centred.fine, wide_code_bytes_, found.grid, 128, 128, wide + sizeof(WideFactors));
-
-  const auto square = static_cast<double>(found.sums.square);
   WideFactors factors;
-  factors.scale = square > 0 ? to_float(centred.unit * static_cast<double>(found.sums.product) / square) : 0;
+  factors.scale = to_float(centred.unit * found.scale);
   // As between() computes the product of two: a vector is at 0 from itself.
-  factors.square = factors.scale * factors.scale * static_cast<float>(found.sums.square);
+  factors.square = factors.scale * factors.scale * static_cast<float>(found.square);
   if (options_.distance == Distance::cosine || options_.distance == Distance::inner_product)
     factors.bias = to_float((static_cast<double>(factors.square) - centred.length_square) / 2);
   if (options_.distance == Distance::inner_product) {
@@ -306,6 +300,31 @@ void Codec::encode(const float* vector, std::uint8_t* narrow, std::uint8_t* wide
   encode_wide(centred, wide);
 }
 
+// Of a code of 1 bit so much is missing that a query of 5 bits does no harm: its error adds half a percent.
+void Codec::prepare_narrow(const Centred& centred, CodeQuery& out) const {
+  const std::size_t components = options_.code_dimension;
+  const std::uint8_t* codes = out.wide.data() + sizeof(WideFactors);
+  out.step = factors_at<WideFactors>(out.wide.data()).scale;
+  if (options_.bits == 1) {
+    Scratch& scratch = scratch_for(options_.dimension);
+    const Levels found = signed_levels(*kernels_, centred.fine, options_.dimension, plane_query_max);
+    kernels_->to_codes(centred.fine, wide_code_bytes_, found.grid, 128, 128, scratch.codes.data());
+    codes = scratch.codes.data();
+    out.step = to_float(centred.unit * found.scale);
+  }
+  out.narrow.resize(padded_to(components, code_query_padding));
+  std::int8_t* values = out.narrow.data();
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < components; ++i) sum += codes[i] - 128;
+  for (std::size_t i = 0; i < components; ++i) values[i] = static_cast<std::int8_t>(codes[i] - 128);
+  std::fill(out.narrow.begin() + static_cast<std::ptrdiff_t>(components), out.narrow.end(), std::int8_t{0});
+  out.sum = sum;
+  if (options_.bits == 1) {
+    out.planes.resize(query_plane_count * narrow_code_bytes_);
+    pack_planes(out.narrow.data(), components, out.planes.data());
+  }
+}
+
 void Codec::prepare(const float* query, CodeQuery& out) const {
   if (options_.distance == Distance::manhattan) return prepare_grid(query, out);
   const std::size_t dimension = options_.dimension;
@@ -313,16 +332,7 @@ void Codec::prepare(const float* query, CodeQuery& out) const {
   out.wide.resize(wide_bytes());
   const Centred centred = centre_and_rotate(query, out.rotated.data());
   encode_wide(centred, out.wide.data());
-  out.narrow.resize(padded_to(options_.code_dimension, code_query_padding));
-  const std::uint8_t* codes = out.wide.data() + sizeof(WideFactors);
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < options_.code_dimension; ++i) {
-    out.narrow[i] = static_cast<std::int8_t>(codes[i] - 128);
-    sum += out.narrow[i];
-  }
-  std::fill(out.narrow.begin() + static_cast<std::ptrdiff_t>(options_.code_dimension), out.narrow.end(), std::int8_t{0});
-  out.sum = sum;
-  out.step = factors_at<WideFactors>(out.wide.data()).scale;
+  prepare_narrow(centred, out);
   // <q, v> = <q, c> + <q - c, v - c> + <c, v - c>, and the query's part of it is <q, c> = |c|^2 + <c, q - c>.
   if (options_.distance == Distance::euclidean)
     out.base = to_float(centred.square);
@@ -392,8 +402,8 @@ void Codec::estimate(const CodeQuery& query, const std::uint8_t* const* narrow, 
     }
     return;
   }
-  kernels_->dot[options_.bits](query.narrow.data(), {narrow, count, 0, narrow_prefetch_bytes_}, options_.code_dimension,
-                               sums.data());
+  kernels_->dot[options_.bits]({query.narrow.data(), query.planes.data()}, {narrow, count, 0, narrow_prefetch_bytes_},
+                               options_.code_dimension, sums.data());
   // <u', q'> = step (sum - mean of u times the sum of q), twice of it in integers.
   const std::int32_t mean = static_cast<std::int32_t>((1U << options_.bits) - 1) * query.sum;
   const float half_step = query.step / 2;

@@ -68,10 +68,11 @@ CodeFrame measure_frame(Distance distance, std::span<const float> rows, std::siz
 
 /// A query made ready; its memory is used again by the next prepare(). *needs external synchronization*
 struct CodeQuery {
-  std::vector<float> rotated;       ///< P(q - c)
-  std::vector<std::int8_t> narrow;  ///< the query side of the narrow code
-  std::vector<std::uint8_t> grid;   ///< the same for manhattan
-  std::vector<std::uint8_t> wide;   ///< a wide record of the query
+  std::vector<float> rotated;        ///< P(q - c)
+  std::vector<std::int8_t> narrow;   ///< the query side of the narrow code
+  std::vector<std::uint8_t> planes;  ///< the same once more for codes of 1 bit
+  std::vector<std::uint8_t> grid;    ///< the same for manhattan
+  std::vector<std::uint8_t> wide;    ///< a wide record of the query
   float base = 0;
   float step = 0;        ///< one unit of `narrow`
   std::int32_t sum = 0;  ///< of `narrow`
@@ -132,6 +133,7 @@ class Codec {
   void encode_narrow(const Centred& centred, std::uint8_t* narrow) const;
   void encode_wide(const Centred& centred, std::uint8_t* wide) const;
   void encode_grid(const float* vector, std::uint8_t* narrow, std::uint8_t* wide) const;
+  void prepare_narrow(const Centred& centred, CodeQuery& out) const;
   void prepare_grid(const float* query, CodeQuery& out) const;
   double half_width(unsigned bits) const noexcept;
 

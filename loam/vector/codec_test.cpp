@@ -323,9 +323,9 @@ TEST(Codec, CodesAreWhatTheyWere) {
     return hash_of(records.wide_memory, hash_of(records.narrow_memory));
   };
   EXPECT_EQ(hash(Distance::cosine, 1), 3593737197933773405u);
-  EXPECT_EQ(hash(Distance::cosine, 2), 267186852870042278u);
-  EXPECT_EQ(hash(Distance::euclidean, 3), 5004014670002736768u);
-  EXPECT_EQ(hash(Distance::inner_product, 4), 6541831045437703569u);
+  EXPECT_EQ(hash(Distance::cosine, 2), 10879899260827990637u);
+  EXPECT_EQ(hash(Distance::euclidean, 3), 6927525189672451787u);
+  EXPECT_EQ(hash(Distance::inner_product, 4), 12778441390461031779u);
   EXPECT_EQ(hash(Distance::manhattan, 4), 9120569566620340655u);
   EXPECT_EQ(hash(Distance::manhattan, 8), 5043591934665458053u);
 }
