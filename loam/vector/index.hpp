@@ -116,8 +116,9 @@ class Index {
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
-  /// Inserts or replaces; searches that start later find it. The slot it got. invalid_argument for a wrong dimension, NaN or
-  /// infinity; resource_exhausted beyond 2^24 slots or without memory: nothing is changed then.
+  /// Inserts or replaces; searches that start later find it. The slot it got; an id that has this vector already keeps its
+  /// slot. invalid_argument for a wrong dimension, NaN or infinity; resource_exhausted beyond 2^24 slots or without memory:
+  /// nothing is changed then.
   Result<Slot> put(std::int64_t id, std::span<const float> vector);
   /// False when it was not there.
   Result<bool> erase(std::int64_t id);

@@ -41,8 +41,9 @@ struct Index::State {
   void give_back(Slot slot);
   Result<Slot> prepare(std::int64_t id, std::span<const float> vector);
   void link(Graph& graph, Slot slot);
-  /// How many of the ids were there before. failed_precondition when `sequence` (0: the next one) has been reached.
-  Result<std::size_t> commit(std::span<const Write> writes, std::uint64_t sequence);
+  /// How many of the ids were there before; writes of a vector that its id has already get the slot of that one.
+  /// failed_precondition when `sequence` (0: the next one) has been reached.
+  Result<std::size_t> commit(std::span<Write> writes, std::uint64_t sequence);
   void abandon(Slot slot);
   void bury(Slot slot, std::uint64_t stamp);
   Result<void> prepare_all(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,

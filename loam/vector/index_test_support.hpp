@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <set>
@@ -59,6 +60,16 @@ inline Rows clustered_rows(std::size_t count, const Rows& centres, float spread,
   for (std::size_t i = 0; i < count; ++i)
     for (std::size_t j = 0; j < centres.dimension; ++j) rows[i][j] += centres[i * centres.count() / count][j];
   return rows;
+}
+
+/// The same rows in another order.
+inline Rows shuffled(const Rows& rows, unsigned seed) {
+  std::vector<std::size_t> order(rows.count());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+  Rows mixed{rows.dimension, {}};
+  for (const std::size_t i : order) mixed.values.insert(mixed.values.end(), rows[i].begin(), rows[i].end());
+  return mixed;
 }
 
 inline std::vector<std::int64_t> ids_from(std::int64_t first, std::size_t count) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "loam/vector/code_probe.hpp"
 #include "loam/vector/index_state.hpp"

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "loam/vector/exact.hpp"
 #include "loam/vector/index_state.hpp"
@@ -39,6 +40,8 @@ void Index::State::give_back(Slot slot) {
 std::vector<float> Index::State::ready(std::span<const float> vector) const {
   std::vector<float> copy(vector.begin(), vector.end());
   if (options.distance == Distance::cosine) normalize(copy);
+  // Vectors that differ only in the sign of zeros are equal, and equal ones have the same bytes.
+  for (float& value : copy) value += 0.0F;
   return copy;
 }
 
@@ -71,8 +74,9 @@ void Index::State::link(Graph& now, Slot slot) {
   now.link(slot, scratch_of(pin));
 }
 
-Result<std::size_t> Index::State::commit(std::span<const Write> writes, std::uint64_t wanted) {
-  std::vector<Slot> buried;
+Result<std::size_t> Index::State::commit(std::span<Write> writes, std::uint64_t wanted) {
+  std::vector<Slot> gone;
+  std::size_t there = 0;
   {
     const std::lock_guard lock(commit_mutex);
     const std::uint64_t now = sequence.load(std::memory_order_relaxed);
@@ -81,26 +85,37 @@ Result<std::size_t> Index::State::commit(std::span<const Write> writes, std::uin
                                  std::to_string(wanted) + " cannot follow");
     const std::uint64_t stamp = wanted != 0 ? wanted : now + 1;
     if (stamp > stamp_max) return Error(ErrorCode::resource_exhausted, "change numbers end at " + std::to_string(stamp_max));
-    for (const Write& write : writes) {
-      const auto former = write.slot == no_node ? ids.erase(write.id, id_of()) : ids.replace(write.id, write.slot, id_of());
+    for (Write& write : writes) {
+      auto former = ids.find(write.id, id_of());
+      there += former ? 1 : 0;
+      if (former && write.slot != no_node && full.equal(*former, write.slot)) {
+        // An id keeps the slot of a vector that it has: else each would leave the head of a chain behind.
+        gone.push_back(std::exchange(write.slot, *former));
+        continue;
+      }
+      if (write.slot == no_node)
+        ids.erase(write.id, id_of());
+      else if (former)
+        ids.replace(write.id, write.slot, id_of());
+      else
+        ids.insert(write.id, write.slot, id_of());
       if (former) {
         bury(*former, stamp);
-        buried.push_back(*former);
+        gone.push_back(*former);
       }
       if (write.slot == no_node) continue;
-      if (!former) ids.insert(write.id, write.slot, id_of());
       full.set_born(write.slot, stamp);
       change_state(write.slot, [&](NodeState state) { return state.with_live(true).with_stamp(stamp); });
       live.set(write.slot);
     }
     sequence.store(stamp, std::memory_order_release);
   }
-  if (buried.empty()) return std::size_t{0};
+  if (gone.empty()) return there;
   const std::lock_guard lock(retired_mutex);
   const std::uint64_t epoch = epochs.advance();
-  for (const Slot slot : buried) dead.push_back({slot, epoch});
-  waiting.fetch_add(buried.size(), std::memory_order_relaxed);
-  return buried.size();
+  for (const Slot slot : gone) dead.push_back({slot, epoch});
+  waiting.fetch_add(gone.size(), std::memory_order_relaxed);
+  return there;
 }
 
 void Index::State::bury(Slot slot, std::uint64_t stamp) {
@@ -160,12 +175,12 @@ void Index::State::link_all(Graph& now, std::span<const Slot> slots, std::size_t
 
 Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {
   State& state = *state_;
-  Slot slot = no_node;
+  State::Write write{id, no_node};
   {
     const std::shared_lock gate(state.gate);
-    LOAM_TRY(slot, state.prepare(id, vector));
+    LOAM_TRY(const Slot slot, state.prepare(id, vector));
     if (Graph* graph = state.graph.load(std::memory_order_acquire)) state.link(*graph, slot);
-    const State::Write write{id, slot};
+    write.slot = slot;
     if (auto done = state.commit({&write, 1}, 0); !done.ok()) {
       state.abandon(slot);
       return done.error();
@@ -173,14 +188,14 @@ Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {
     state.maintain_some();
   }
   state.promote_if_large();
-  return slot;
+  return write.slot;
 }
 
 Result<bool> Index::erase(std::int64_t id) {
   State& state = *state_;
   const std::shared_lock gate(state.gate);
   if (!slot_of(id)) return false;
-  const State::Write write{id, no_node};
+  State::Write write{id, no_node};
   LOAM_TRY(const std::size_t erased, state.commit({&write, 1}, 0));
   state.maintain_some();
   return erased > 0;
@@ -256,7 +271,11 @@ Result<void> Index::State::add_all(std::span<const std::int64_t> added, std::spa
     for (const Slot slot : slots) abandon(slot);
     return done;
   }
-  maintain_some();
+  // As much as these changes would do one by one, or what waits would grow without end.
+  std::atomic<std::size_t> next = 0;
+  run_on_workers(threads - 1, [&] {
+    while (waiting.load(std::memory_order_relaxed) > 0 && next.fetch_add(1) < writes.size()) maintain_some();
+  });
   return {};
 }
 
