@@ -110,6 +110,18 @@ void estimate(benchmark::State& state, Distance distance) {
   run_batches(state, records, from_memory,
               [&](const std::uint8_t* const* rows, float* out) { codec.estimate(query, rows, rows_per_call, out); });
 }
+// What a call costs beside its rows.
+void estimate_few(benchmark::State& state) {
+  const auto row_count = static_cast<std::size_t>(state.range(0));
+  const Codec codec = codec_of(384, 2);
+  const Records records(codec, false, cache_bytes);
+  CodeQuery query;
+  codec.prepare(normal_numbers(384, 9).data(), query);
+  run_batches(state, records, false,
+              [&](const std::uint8_t* const* rows, float* out) { codec.estimate(query, rows, row_count, out); });
+  state.counters["row"] = benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(row_count),
+                                             benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
 void estimate_euclidean(benchmark::State& state) { estimate(state, Distance::euclidean); }
 void estimate_manhattan(benchmark::State& state) { estimate(state, Distance::manhattan); }
 
@@ -158,6 +170,7 @@ void prepare(benchmark::State& state) {
 
 BENCHMARK(estimate_euclidean)->ArgNames({"d", "bits", "memory"})->ArgsProduct({{384, 768, 1536}, {1, 2, 3, 4}, {0, 1}});
 BENCHMARK(estimate_manhattan)->ArgNames({"d", "bits", "memory"})->ArgsProduct({{384}, {4, 8}, {0, 1}});
+BENCHMARK(estimate_few)->ArgName("rows")->Arg(1)->Arg(4)->Arg(8)->Arg(16)->Arg(30);
 BENCHMARK(between_euclidean)->ArgNames({"d", "memory"})->ArgsProduct({{384, 768, 1536}, {0, 1}});
 BENCHMARK(between_manhattan)->ArgNames({"d", "memory"})->ArgsProduct({{384}, {0, 1}});
 BENCHMARK(rotation)->ArgName("d")->Arg(384)->Arg(768)->Arg(1024)->Arg(1536);
