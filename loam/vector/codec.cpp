@@ -449,6 +449,19 @@ void Codec::between(const std::uint8_t* wide, const std::uint8_t* const* others,
   }
 }
 
+// Components are at most 1e16 and there are at most 65,536 of them, so that squares of lengths stay below 1e38 and what
+// codes are multiplied by below 1e20.
+bool Codec::plausible_narrow(const std::uint8_t* narrow) const noexcept {
+  const auto factors = factors_at<NarrowFactors>(narrow + narrow_code_bytes_);
+  return std::abs(factors.offset) <= 1e38F && factors.scale >= 0 && factors.scale <= 1e20F;
+}
+
+bool Codec::plausible_wide(const std::uint8_t* wide) const noexcept {
+  const auto factors = factors_at<WideFactors>(wide);
+  return factors.scale >= 0 && factors.scale <= 1e18F && factors.square >= 0 && factors.square <= 1e38F &&
+         factors.extra >= 0 && factors.extra <= 1e22F && std::abs(factors.bias) <= 1e38F;
+}
+
 float Codec::scaled(float factor) const noexcept {
   return options_.distance == Distance::manhattan ? factor : factor * factor;
 }

@@ -119,6 +119,10 @@ class Codec {
   /// euclidean (for inner product with the extra component: Bachrach et al., RecSys 2014), or manhattan.
   void between(const std::uint8_t* wide, const std::uint8_t* const* others, std::size_t count, float* out) const;
 
+  /// Could encode() have written these factors? Of bytes that come from elsewhere.
+  bool plausible_narrow(const std::uint8_t* narrow) const noexcept;
+  bool plausible_wide(const std::uint8_t* wide) const noexcept;
+
   /// What `between` scales by when distances scale by `factor`: its square, or itself for manhattan.
   float scaled(float factor) const noexcept;
 

@@ -1,5 +1,6 @@
 #include "loam/vector/full_vectors.hpp"
 
+#include <bit>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,22 @@ void FullVectors::write(Slot slot, std::int64_t id, const float* vector) {
     std::memcpy(record + head_bytes, vector, vector_bytes());
   else
     to_half(vector, dimension_, reinterpret_cast<Half*>(record + head_bytes));
+}
+
+bool FullVectors::finite(Slot slot) const noexcept {
+  std::uint32_t found = 0;
+  if (elements_ == Elements::f32) {
+    const float* values = f32(slot);
+    for (std::size_t i = 0; i < dimension_; ++i)
+      found |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7F800000u) == 0x7F800000u ? 1u : 0u;
+  } else {
+    std::uint16_t bits = 0;
+    for (std::size_t i = 0; i < dimension_; ++i) {
+      std::memcpy(&bits, raw(slot) + i * sizeof(bits), sizeof(bits));
+      found |= (bits & 0x7C00u) == 0x7C00u ? 1u : 0u;
+    }
+  }
+  return found == 0;
 }
 
 void FullVectors::read(Slot slot, float* out) const {

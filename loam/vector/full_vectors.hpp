@@ -37,6 +37,8 @@ class FullVectors {
   std::uint64_t born(Slot slot) const noexcept {
     return reinterpret_cast<const std::atomic<std::uint64_t>*>(records_.at(slot) + 8)->load(std::memory_order_relaxed);
   }
+  /// No NaN, no infinity.
+  bool finite(Slot slot) const noexcept;
   /// Into `dimension` floats.
   void read(Slot slot, float* out) const;
   bool equal(Slot a, Slot b) const noexcept {

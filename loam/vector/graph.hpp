@@ -167,6 +167,7 @@ class Graph {
   }
 
  private:
+  friend class GraphPieces;
   struct NarrowScorer;
   struct WideScorer;
 

@@ -1,6 +1,7 @@
 #include "loam/vector/index.hpp"
 
 #include <algorithm>
+#include <random>
 #include <string>
 
 #include "loam/core/limits.hpp"
@@ -15,7 +16,15 @@ Result<void> in_range(const char* name, std::size_t value, std::size_t least, st
                           " to " + std::to_string(most));
 }
 
-Result<void> check(const IndexOptions& options) {
+// Not to be guessed, so that nobody can choose ids that fall together.
+std::uint64_t hash_seed() {
+  std::random_device source;
+  return (std::uint64_t{source()} << 32) | source();
+}
+
+}  // namespace
+
+Result<void> check_options(const IndexOptions& options) {
   LOAM_TRY(in_range("dimension", options.dimension, 1, limits::dimension_max));
   LOAM_TRY(in_range("max_connections", options.max_connections, 8, edges_max));
   LOAM_TRY(in_range("ef_construction", options.ef_construction, 16, 2000));
@@ -30,13 +39,14 @@ Result<void> check(const IndexOptions& options) {
   return {};
 }
 
-}  // namespace
-
 Index::State::State(IndexOptions given)
-    : options(std::move(given)), full(options.dimension, options.elements, options.directory), flat_states(8) {}
+    : options(std::move(given)),
+      full(options.dimension, options.elements, options.directory),
+      flat_states(8),
+      ids(hash_seed()) {}
 
 Result<std::unique_ptr<Index>> Index::create(IndexOptions options) {
-  LOAM_TRY(check(options));
+  LOAM_TRY(check_options(options));
   return std::unique_ptr<Index>(new Index(std::make_unique<State>(std::move(options))));
 }
 

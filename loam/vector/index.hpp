@@ -107,6 +107,12 @@ struct Audit {
   bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids == 0; }
 };
 
+class PieceSink;  // index_pieces.hpp
+class PieceSource;
+struct SaveReport;
+struct LoadOptions;
+struct LoadedIndex;
+
 /// *thread-safe*. Searches take no lock; changes run in parallel with each other and with searches.
 class Index {
  public:
@@ -151,12 +157,25 @@ class Index {
   /// Flat to graph now, whatever the size; an empty one stays flat, because its codes are to fit the vectors.
   Result<void> promote(std::size_t threads = 1, const Context& context = {});
 
+  /// Writes all of the index, as it is after one change; searches go on meanwhile, changes wait. Errors are those of the
+  /// sink: what it got of this checkpoint is then of no use, and former checkpoints are untouched. Types: index_pieces.hpp.
+  Result<SaveReport> save(PieceSink& sink, const Context& context = {});
+  /// The same where the pieces of an earlier checkpoint are kept: only those that have changed since, and the head.
+  /// failed_precondition when this index was not saved as, or loaded from, that checkpoint or a later one.
+  Result<SaveReport> save_changed(PieceSink& sink, std::uint64_t since_checkpoint, const Context& context = {});
+  /// An index that answers as the saved one did. Pieces that are damaged or missing are made anew from the others, else what
+  /// they held is left out; the report says so. data_corruption when the head is damaged or missing, unsupported when a
+  /// newer release wrote it, failed_precondition when it is not what the options expect. O(bytes), and building the graph
+  /// where it has to be built.
+  static Result<LoadedIndex> load(PieceSource& source, const LoadOptions& options, const Context& context = {});
+
   Result<Audit> verify() const;
   IndexStats stats() const;
 
  private:
   struct State;
   class Search;
+  class Loading;
   explicit Index(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -25,9 +25,14 @@
 #include "loam/vector/full_vectors.hpp"
 #include "loam/vector/graph.hpp"
 #include "loam/vector/index.hpp"
+#include "loam/vector/index_pieces.hpp"
+#include "loam/vector/piece_format.hpp"
 #include "loam/vector/reader_epochs.hpp"
 
 namespace loam::vector {
+
+/// invalid_argument naming what is out of range.
+Result<void> check_options(const IndexOptions& options);
 
 struct Index::State {
   explicit State(IndexOptions given);
@@ -52,6 +57,10 @@ struct Index::State {
                        const Context& context, std::vector<Write>& writes, std::uint64_t wanted);
   void link_all(Graph& graph, std::span<const Slot> slots, std::size_t threads, const Context& context);
 
+  // --- saving (index_save.cpp)
+  Result<SaveReport> save(PieceSink& sink, std::uint64_t since, const Context& context);
+  SlotBitmap unused_slots();
+
   // --- upkeep (index_upkeep.cpp)
   void maintain_some();
   void maintain_all();
@@ -67,6 +76,7 @@ struct Index::State {
   /// A failure is the next one's to make up for: the change that made the index large has been made.
   void promote_if_large(std::size_t threads = 1, const Context& context = {});
   Result<std::unique_ptr<const Codec>> train(std::span<const Slot> slots) const;
+  GraphOptions graph_options() const;
 
   /// Under the pin or the gate.
   NodeState state_of(Slot slot) const noexcept {
@@ -102,7 +112,7 @@ struct Index::State {
   mutable std::array<std::unique_ptr<Scratch>, ReaderEpochs::reader_count_max> scratches;  // of the holder of the pin
   std::atomic<std::uint64_t> sequence = 0;
 
-  std::shared_mutex gate;  // changes share it; promotion, compaction and verification have it alone
+  std::shared_mutex gate;  // changes share it; promotion, compaction, verification and saving have it alone
 
   std::mutex slots_mutex;  // guards the next two and growth of all arrays
   std::vector<Slot> free_slots;
@@ -135,6 +145,8 @@ struct Index::State {
   std::vector<Slot> sweep_slots;
   Graph::Gone sweep_gone;
   Node sweep_next = 0;
+
+  SavedPieces saved;  // with the gate held alone
 };
 
 }  // namespace loam::vector

@@ -121,6 +121,15 @@ void Index::State::maintain_all() {
   }
 }
 
+GraphOptions Index::State::graph_options() const {
+  GraphOptions wanted;
+  wanted.max_connections = static_cast<unsigned>(options.max_connections);
+  wanted.ef_construction = options.ef_construction;
+  wanted.nb_layers = options.nb_layers;
+  wanted.directory = options.directory;
+  return wanted;
+}
+
 void Index::State::promote_if_large(std::size_t threads, const Context& context) {
   if (!flat() || slot_end.load(std::memory_order_relaxed) <= options.flat_max) return;
   const std::unique_lock alone(gate);
@@ -142,12 +151,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
     if (live.get(slot)) slots.push_back(slot);
   if (slots.empty()) return {};
   LOAM_TRY(std::unique_ptr<const Codec> codec, train(slots));
-  GraphOptions wanted;
-  wanted.max_connections = static_cast<unsigned>(options.max_connections);
-  wanted.ef_construction = options.ef_construction;
-  wanted.nb_layers = options.nb_layers;
-  wanted.directory = options.directory;
-  auto fresh = std::make_unique<Graph>(wanted, std::move(codec), full);
+  auto fresh = std::make_unique<Graph>(graph_options(), std::move(codec), full);
   for (Slot slot = 0; slot < end; slot += 64) LOAM_TRY(fresh->reserve(slot));
   if (end > 0) LOAM_TRY(fresh->reserve(end - 1));
   std::atomic<std::size_t> next = 0;

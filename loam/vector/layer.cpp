@@ -23,6 +23,19 @@ Node Layer::add(Slot slot, Node below) {
   return node;
 }
 
+Result<void> Layer::restore(Node node, Slot slot, Node below) {
+  const std::lock_guard lock(mutex_);
+  LOAM_TRY(own_->reserve(node));
+  node_end_.store(node + 1, std::memory_order_release);
+  links(node)[0].store(slot, std::memory_order_release);
+  links(node)[1].store(below, std::memory_order_release);
+  if (slot == no_node)
+    free_.push_back(node);
+  else
+    nodes_.insert_or_assign(slot, node);
+  return {};
+}
+
 Node Layer::find(Slot slot) const {
   std::lock_guard lock(mutex_);
   const auto found = nodes_.find(slot);

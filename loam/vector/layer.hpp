@@ -70,6 +70,9 @@ class Layer {
   Node find(Slot slot) const;
   /// The number may be used again from now on: nobody can be reading it.
   void free(Node node);
+  /// A layer as it was saved, node by node from 0 on: the next one, used by nobody when `slot` is no_node. Before anybody
+  /// reads it. resource_exhausted; the slot must not be in the layer.
+  Result<void> restore(Node node, Slot slot, Node below);
   /// The slot is not in this layer any more, though its node may still be read.
   void forget(Slot slot);
 

@@ -1,0 +1,84 @@
+#pragma once
+
+/// Pieces in memory, and an index that has everything a saved one can have. For tests.
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loam/vector/index.hpp"
+#include "loam/vector/index_pieces.hpp"
+
+namespace loam::vector {
+
+/// Keeps pieces in a map; fails to write the one named `fails_at`.
+class MemoryPieces final : public PieceSink, public PieceSource {
+ public:
+  using Bytes = std::vector<std::byte>;
+
+  Result<void> write(std::string_view name, std::span<const std::byte> bytes) override {
+    if (name.starts_with(fails_at) && !fails_at.empty())
+      return Error(ErrorCode::resource_exhausted, "no room for " + std::string(name));
+    written.emplace_back(name);
+    pieces.insert_or_assign(std::string(name), Bytes(bytes.begin(), bytes.end()));
+    return {};
+  }
+  Result<std::optional<Bytes>> read(std::string_view name, std::size_t bytes_max) override {
+    const auto found = pieces.find(std::string(name));
+    if (found == pieces.end()) return std::optional<Bytes>();
+    const Bytes& all = found->second;
+    return std::optional(Bytes(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), bytes_max + 1))));
+  }
+  std::optional<std::filesystem::path> file(std::string_view) override { return std::nullopt; }
+
+  /// The only piece of a kind, such as "slots-0".
+  Bytes& piece(const std::string& begin) { return pieces.at(name_of(begin)); }
+  std::string name_of(const std::string& begin) const {
+    std::string found;
+    for (const auto& [name, bytes] : pieces)
+      if (name == begin || name.starts_with(begin + ".")) found = name;
+    return found;
+  }
+
+  std::map<std::string, Bytes> pieces;
+  std::vector<std::string> written;
+  std::string fails_at;
+};
+
+inline std::vector<float> normal_rows(std::size_t count, std::size_t dimension, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<float> rows(count * dimension);
+  // The sum of twelve, because std::normal_distribution is another one in each library.
+  for (float& value : rows) {
+    float sum = -6;
+    for (int i = 0; i < 12; ++i) sum += static_cast<float>(random() >> 8) / 16777216.0F;
+    value = sum;
+  }
+  return rows;
+}
+
+/// `count` vectors, ids from 1000 on, as a graph; some are equal, and some have been erased again.
+inline std::unique_ptr<Index> varied_index(const IndexOptions& options, std::size_t count) {
+  auto index = Index::create(options).value();
+  std::vector<float> rows = normal_rows(count, options.dimension, 7);
+  const auto row = [&](std::size_t i) { return std::span(rows).subspan(i * options.dimension, options.dimension); };
+  for (std::size_t i = 0; i + 10 < count; i += 10)
+    for (std::size_t copy = 1; copy < 1 + i % 4; ++copy) std::copy(row(i).begin(), row(i).end(), row(i + copy).begin());
+  std::vector<std::int64_t> ids(count);
+  for (std::size_t i = 0; i < count; ++i) ids[i] = 1000 + static_cast<std::int64_t>(i);
+  index->put_many(ids, rows, 1).value();
+  index->promote().value();
+  for (std::size_t i = 5; i < count; i += 17) index->erase(ids[i]).value();
+  // The heads of chains, whose chains stay.
+  for (std::size_t i = 10; i < count; i += 60) index->erase(ids[i]).value();
+  for (std::size_t i = 0; i < count / 20; ++i) index->put(ids[i * 7 % count], row((i * 13 + 1) % count)).value();
+  return index;
+}
+
+}  // namespace loam::vector
