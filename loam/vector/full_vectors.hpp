@@ -19,7 +19,9 @@ namespace loam::vector {
 class FullVectors {
  public:
   FullVectors(std::size_t dimension, Elements elements, std::filesystem::path directory)
-      : dimension_(dimension), elements_(elements), records_(record_bytes(dimension, elements), std::move(directory)) {}
+      : dimension_(dimension),
+        elements_(elements),
+        records_(record_bytes(dimension, elements), {.directory = std::move(directory)}) {}
 
   Result<void> reserve(Slot slot) { return records_.reserve(slot); }
   void release(std::size_t chunk) { records_.release(chunk); }

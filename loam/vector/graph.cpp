@@ -5,13 +5,16 @@
 namespace loam::vector {
 namespace {
 
+/// Large enough for huge pages.
+constexpr unsigned hot_chunk_shift = 16;
+
 constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 /// A slot is in the next layer with this probability, as one over a power of two.
 constexpr unsigned layer_shift = 5;
 /// Candidates kept in the upper layers, and how many of them a layer is entered by.
-constexpr std::size_t upper_ef = 8;
-constexpr std::size_t entry_count = 4;
+constexpr std::size_t upper_ef = 2;
+constexpr std::size_t entry_count = 2;
 /// Nodes whose edges are measured against each other for a new one.
 constexpr std::size_t prune_candidates_max = 128;
 
@@ -22,10 +25,12 @@ Graph::Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, co
       codec_(std::move(codec)),
       full_(full),
       narrow_bytes_(codec_->narrow_bytes()),
-      hot_(round_up(narrow_bytes_, 8) + Adjacency::bytes(options.max_connections)),
-      wide_(codec_->wide_bytes(), options.directory),
+      hot_(round_up(narrow_bytes_, 8) + Adjacency::bytes(options.max_connections), {.shift = hot_chunk_shift}),
+      wide_(codec_->wide_bytes(), {.directory = options.directory,
+                                   .shift = options.directory.empty() ? hot_chunk_shift : RecordArray::chunk_shift}),
       lowest_(hot_, round_up(narrow_bytes_, 8), options.max_connections) {
-  for (std::size_t i = 1; i < options.nb_layers; ++i) upper_.push_back(std::make_unique<Layer>(options.max_connections));
+  for (std::size_t i = 1; i < options.nb_layers; ++i)
+    upper_.push_back(std::make_unique<Layer>(std::max(options.max_connections / 2, 8U)));
 }
 
 Result<void> Graph::reserve(Slot slot) {
@@ -156,7 +161,6 @@ void Graph::link_with(Slot slot, const Scorer& scorer, Scratch& scratch) {
 void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const {
   scratch.records.clear();
   for (const Candidate& candidate : candidates) {
-    prefetch_wide(candidate.slot);
     scratch.records.push_back(wide(candidate.slot));
   }
   scratch.distances.resize(candidates.size());
@@ -323,7 +327,7 @@ unsigned Graph::worst_edge(const Layer& layer, Slot slot, const Edges& edges, Sl
   float from_new[edges_max];
   for (unsigned i = 0; i < edges.degree; ++i) {
     const Slot other = layer.slot(edges.nodes[i]);
-    prefetch_wide(other);
+    if (i < rows_ahead) prefetch_wide(other);
     records[i] = wide(other);
   }
   records[edges.degree] = wide(to);

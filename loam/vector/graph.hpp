@@ -29,15 +29,19 @@
 #include "loam/vector/codec.hpp"
 #include "loam/vector/full_vectors.hpp"
 #include "loam/vector/layer.hpp"
+#include "loam/vector/prefetch.hpp"
 #include "loam/vector/record_array.hpp"
 
 namespace loam::vector {
+
+/// Nodes whose neighbours a search scores together.
+inline constexpr unsigned expanded_at_once = 3;
 
 struct GraphOptions {
   unsigned max_connections = 32;
   std::size_t ef_construction = 100;
   std::size_t nb_layers = 4;
-  float alpha = 1.2F;
+  float alpha = 1.1F;
   std::filesystem::path directory;
 };
 
@@ -154,17 +158,9 @@ class Graph {
   std::size_t memory_bytes() const;
   std::size_t wide_bytes() const { return wide_.bytes(); }
 
-  void prefetch_narrow(Slot slot) const noexcept {
-    const std::uint8_t* record = narrow(slot);
-    for (std::size_t at = 0; at < narrow_bytes_; at += 64) __builtin_prefetch(record + at);
-    __builtin_prefetch(record + narrow_bytes_ - 1);
-  }
-  void prefetch_wide(Slot slot) const noexcept {
-    const std::uint8_t* record = wide(slot);
-    const std::size_t bytes = codec_->wide_bytes();
-    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(record + at);
-    __builtin_prefetch(record + bytes - 1);
-  }
+  [[gnu::always_inline]] void prefetch_narrow(Slot slot) const noexcept { codec_->prefetch_narrow(narrow(slot)); }
+  /// The beginning: the kernels do the rest.
+  [[gnu::always_inline]] void prefetch_wide(Slot slot) const noexcept { __builtin_prefetch(wide(slot)); }
 
  private:
   friend class GraphPieces;
@@ -228,22 +224,24 @@ class Graph {
 struct Graph::NarrowScorer {
   const Graph& graph;
   const CodeQuery& query;
-  void prefetch(Slot slot) const noexcept { graph.prefetch_narrow(slot); }
+  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept { graph.prefetch_narrow(slot); }
   void operator()(const Slot* slots, std::size_t count, float* out) const {
-    const std::uint8_t* records[64];
+    const std::uint8_t* records[64 + edges_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph.narrow(slots[i]);
-    graph.codec_->estimate(query, records, count, out);
+    for (std::size_t at = 0; at < count; at += 64)
+      graph.codec_->estimate(query, records + at, std::min<std::size_t>(64, count - at), out + at);
   }
 };
 
 struct Graph::WideScorer {
   const Graph& graph;
   const std::uint8_t* record;
-  void prefetch(Slot slot) const noexcept { graph.prefetch_wide(slot); }
+  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept { graph.prefetch_wide(slot); }
   void operator()(const Slot* slots, std::size_t count, float* out) const {
-    const std::uint8_t* records[64];
+    const std::uint8_t* records[64 + edges_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph.wide(slots[i]);
-    graph.codec_->between(record, records, count, out);
+    for (std::size_t at = 0; at < count; at += 64)
+      graph.codec_->between(record, records + at, std::min<std::size_t>(64, count - at), out + at);
   }
 };
 
@@ -254,10 +252,11 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
   VisitedSet& visited = scratch.visited;
   Pool& pool = scratch.pool;
   visited.clear();
-  Node nodes[64];
-  Slot slots[64];
-  float distances[64];
-  Found found[64];
+  constexpr std::size_t room_max = 64 + edges_max;
+  Node nodes[room_max];
+  Slot slots[room_max];
+  float distances[room_max];
+  Found found[room_max];
   const auto offer = [&](std::size_t count) {
     if (count == 0) return;
     scorer(slots, count, distances);
@@ -282,22 +281,29 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
   }
   offer(count);
 
+  // Several nodes are expanded at once: while the codes of one's neighbours are under way, those of the next are asked for.
+  // More at once would expand nodes that better ones are about to push out.
   Edges edges;
-  while (const Found* nearest = pool.next()) {
-    const Node node = nearest->node();
-    layer.block(node).read(edges);
-    if (!expanded(node, edges)) return;
+  for (;;) {
     count = 0;
-    for (unsigned i = 0; i < edges.degree; ++i) {
-      if (!visited.insert(edges.nodes[i])) continue;
-      nodes[count] = edges.nodes[i];
-      slots[count] = layer.slot(edges.nodes[i]);
-      if constexpr (answers_only)
-        if (!admit(slots[count])) continue;
-      scorer.prefetch(slots[count]);
-      ++count;
+    for (unsigned step = 0; step < expanded_at_once && count < 48; ++step) {
+      const Found* nearest = pool.next();
+      if (nearest == nullptr) break;
+      const Node node = nearest->node();
+      if (const Found* after = pool.peek()) layer.block(after->node()).prefetch();
+      layer.block(node).read(edges);
+      if (!expanded(node, edges)) return;
+      for (unsigned i = 0; i < edges.degree; ++i) {
+        if (!visited.insert(edges.nodes[i])) continue;
+        nodes[count] = edges.nodes[i];
+        slots[count] = layer.slot(edges.nodes[i]);
+        if constexpr (answers_only)
+          if (!admit(slots[count])) continue;
+        if (count < rows_ahead) scorer.prefetch(slots[count]);
+        ++count;
+      }
     }
-    if (const Found* after = pool.peek()) layer.block(after->node()).prefetch();
+    if (count == 0 && pool.peek() == nullptr) return;
     offer(count);
   }
 }

@@ -16,8 +16,10 @@ namespace {
 /// the graph past everything the filter refuses (measured; see ARCHITECTURE.md).
 constexpr std::size_t scan_max = 24'000;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
-constexpr float refine_deviations = 2.0F;
+constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
+/// So many measured candidates show how large errors are.
+constexpr std::size_t error_sample = 10;
 constexpr std::size_t batch = 32;
 /// How often a filtered walk looks whether it is in the right place, and from which share of the global pass rate on it is.
 constexpr std::size_t expansions_between_looks = 32;
@@ -65,10 +67,12 @@ class ErrorSeen {
   }
   /// A fine distance is hardly ever below the coarse one plus this.
   float least(float deviations) const noexcept {
+    return count_ == 0 ? 0 : static_cast<float>(sum_ / count_) - deviations * deviation();
+  }
+  float deviation() const noexcept {
     if (count_ == 0) return 0;
     const double mean = sum_ / count_;
-    const double variance = std::max(0.0, squares_ / count_ - mean * mean);
-    return static_cast<float>(mean - static_cast<double>(deviations) * std::sqrt(variance));
+    return static_cast<float>(std::sqrt(std::max(0.0, squares_ / count_ - mean * mean)));
   }
 
  private:
@@ -220,7 +224,9 @@ class Index::Search {
     graph_->descend(scratch_);
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
-      graph_->search(scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); }, keep_on, result.estimates);
+      graph_->search(
+          scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); },
+          [](Node, const Edges&) { return true; }, result.estimates);
     } else {
       result.plan = Plan::filtered_graph;
       if (!walk_filtered(result)) return {};
@@ -228,8 +234,6 @@ class Index::Search {
     rank(answers_found(), result);
     return {};
   }
-
-  static constexpr auto keep_on = [](Node, const Edges&) { return true; };
 
   // Everything is walked and only what passes is kept, as long as what passes is found here about as often as everywhere.
   // Where it is not (the filter keeps what is far from the query), the walk goes on among what passes alone: there it lies
@@ -303,8 +307,11 @@ class Index::Search {
     for (const Found found : scratch_.pool.items()) {
       if (!found.eligible()) continue;
       const Slot slot = found.node();
+      if (!graph_->anchors(slot)) {
+        candidates.push_back({found.distance(), slot});
+        continue;
+      }
       if (answers(slot)) candidates.push_back({found.distance(), slot});
-      if (!graph_->anchors(slot)) continue;
       // k of them are enough: they are all at the same distance.
       std::size_t members = 0;
       graph_->for_chain(slot, [&](Slot member) {
@@ -375,55 +382,78 @@ class Index::Search {
     return static_cast<float>(distance);
   }
 
-  // Candidates ascend by estimate. Wide codes for those that may be among the first k, full vectors for those still in
-  // doubt.
+  // Candidates ascend by estimate. The first k are measured exactly, and show how far estimates and wide codes err; of the
+  // rest, those that may still be nearer are sifted by wide codes, since a full vector is four times as much to read.
   void rank(const std::vector<Ranked>& candidates, SearchResult& result) {
+    Exact exact(*this);
+    Threshold nearest(k_);
+    ErrorSeen estimate_error;
+    ErrorSeen wide_error;
+    std::size_t at = 0;
+    const std::size_t sample = std::max(k_, error_sample);
+    for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
+      const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
+      const std::size_t count = measure(candidates, at, to, exact, nearest, estimate_error);
+      if (kept == 0 && at < candidates.size()) learn_wide_error(std::min(count, error_sample), exact, wide_error);
+      kept += count;
+    }
+
     std::vector<Ranked> refined;
-    refined.reserve(candidates.size());
-    Threshold threshold(k_);
-    ErrorSeen error;
-    const std::size_t first = std::min(candidates.size(), k_ + std::max<std::size_t>(k_ / 4, 16));
-    for (std::size_t at = 0; at < candidates.size();) {
-      const std::size_t count = std::min(at == 0 ? std::min(first, batch) : batch, candidates.size() - at);
-      if (at >= first && candidates[at].distance + error.least(refine_deviations) > threshold.value()) break;
-      const std::uint8_t* records[batch];
+    while (at < candidates.size() && candidates[at].distance + estimate_error.least(refine_deviations) <= nearest.value()) {
+      Slot slots[batch];
       float distances[batch];
-      for (std::size_t i = 0; i < count; ++i) {
-        graph_->prefetch_wide(candidates[at + i].slot);
-        records[i] = graph_->wide(candidates[at + i].slot);
-      }
-      graph_->codec().refine(scratch_.query, records, count, distances);
-      for (std::size_t i = 0; i < count; ++i) {
-        refined.push_back({distances[i], candidates[at + i].slot});
-        threshold.add(distances[i]);
-        error.add(candidates[at + i].distance, distances[i]);
-      }
+      const std::size_t count = std::min(batch, candidates.size() - at);
+      for (std::size_t i = 0; i < count; ++i) slots[i] = candidates[at + i].slot;
+      refine(slots, count, distances);
+      const float limit = nearest.value() - wide_error.least(exact_deviations);
+      for (std::size_t i = 0; i < count; ++i)
+        if (distances[i] <= limit) refined.push_back({distances[i], slots[i]});
       at += count;
     }
     std::sort(refined.begin(), refined.end());
-    Exact exact(*this);
-    Threshold exact_threshold(k_);
-    ErrorSeen exact_error;
-    // The first k and a few more, then four at a time while there is doubt.
-    const std::size_t sure = std::min(refined.size(), k_ + 2);
-    for (std::size_t at = 0; at < refined.size();) {
-      if (at >= sure && refined[at].distance + exact_error.least(exact_deviations) > exact_threshold.value()) break;
-      const std::size_t count = at < sure ? std::min(batch, sure - at) : std::min<std::size_t>(4, refined.size() - at);
-      Slot slots[batch];
-      for (std::size_t i = 0; i < count; ++i) {
-        slots[i] = refined[at + i].slot;
-        state_.full.prefetch(slots[i]);
-      }
-      exact.add(slots, count);
-      for (std::size_t i = 0; i < count; ++i) {
-        const float seen = ordering(exact.last()[i]);
-        exact_threshold.add(seen);
-        exact_error.add(refined[at + i].distance, seen);
-      }
-      at += count;
+    for (std::size_t next = 0; next < refined.size();) {
+      if (refined[next].distance + wide_error.least(exact_deviations) > nearest.value()) break;
+      measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, wide_error);
     }
     result.distances += exact.count();
     result.neighbours = exact.finish();
+  }
+
+  void refine(const Slot* slots, std::size_t count, float* out) const {
+    const std::uint8_t* records[batch];
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i < rows_ahead) graph_->prefetch_wide(slots[i]);
+      records[i] = graph_->wide(slots[i]);
+    }
+    graph_->codec().refine(scratch_.query, records, count, out);
+  }
+
+  // Of the first `count` slots that were measured last.
+  void learn_wide_error(std::size_t count, const Exact& exact, ErrorSeen& error) const {
+    float distances[batch];
+    refine(measured_, count, distances);
+    for (std::size_t i = 0; i < count; ++i) error.add(distances[i], ordering(exact.last()[i]));
+  }
+
+  // Exact distances of candidates [from, to) that are in the answer's state; advances `from`, says how many they were.
+  std::size_t measure(const std::vector<Ranked>& candidates, std::size_t& from, std::size_t to, Exact& exact,
+                      Threshold& nearest, ErrorSeen& error) {
+    float coarse[batch];
+    std::size_t count = 0;
+    for (; from < to; ++from) {
+      const Slot slot = candidates[from].slot;
+      if (!visible(slot)) continue;
+      state_.full.prefetch(slot);
+      measured_[count] = slot;
+      coarse[count++] = candidates[from].distance;
+    }
+    exact.add(measured_, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float seen = ordering(exact.last()[i]);
+      nearest.add(seen);
+      error.add(coarse[i], seen);
+    }
+    return count;
   }
 
   const State& state_;
@@ -438,6 +468,7 @@ class Index::Search {
   const std::size_t ef_;
   const SlotBitmap* const filter_;
   const std::function<bool(std::int64_t)>* const predicate_;
+  Slot measured_[batch];  // by the last measure()
 };
 
 Result<SearchResult> Index::search(std::span<const float> query, const SearchOptions& options,

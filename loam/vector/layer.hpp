@@ -41,7 +41,7 @@ class Layer {
       : records_(&slots), block_offset_(block_offset), capacity_(capacity), lowest_(true) {}
   /// Another one, with records of its own: block, slot, node below.
   explicit Layer(unsigned capacity)
-      : own_(std::make_unique<RecordArray>(Adjacency::bytes(capacity) + 8)),
+      : own_(std::make_unique<RecordArray>(Adjacency::bytes(capacity) + 8, RecordArray::Options{.shift = 8})),
         records_(own_.get()),
         block_offset_(0),
         capacity_(capacity),

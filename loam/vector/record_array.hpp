@@ -20,38 +20,51 @@ inline constexpr std::size_t slot_count_max = (std::size_t{1} << 24) - 1;
 class RecordArray {
  public:
   static constexpr unsigned chunk_shift = 12;
-  static constexpr std::size_t chunk_records = std::size_t{1} << chunk_shift;
+  static constexpr std::size_t chunk_records = std::size_t{1} << chunk_shift;  // unless the options say otherwise
 
-  /// In files of `directory`, unless that is empty.
-  RecordArray(std::size_t record_bytes, std::filesystem::path directory = {})
+  struct Options {
+    std::filesystem::path directory = {};  ///< of the files that the chunks are mapped from; empty: memory
+    unsigned shift = chunk_shift;          ///< 2^this records in a chunk
+    std::size_t record_count_max = slot_count_max;
+  };
+
+  RecordArray(std::size_t record_bytes, Options options)
       : record_bytes_(record_bytes),
-        directory_(std::move(directory)),
-        table_(std::make_unique<std::atomic<std::byte*>[]>((slot_count_max >> chunk_shift) + 1)) {}
+        chunk_shift_(options.shift),
+        chunk_mask_((std::size_t{1} << options.shift) - 1),
+        directory_(std::move(options.directory)),
+        table_(std::make_unique<std::atomic<std::byte*>[]>((options.record_count_max >> options.shift) + 1)) {}
+  explicit RecordArray(std::size_t record_bytes) : RecordArray(record_bytes, Options{}) {}
 
   /// Memory for record `number`; zeroed when it is new. resource_exhausted as ChunkMemory.
   Result<void> reserve(std::size_t number);
-  /// Memory for a chunk that has none, of record_bytes() * chunk_records.
+  /// Memory for a chunk that has none, of record_bytes() * records_in_chunk().
   void adopt(std::size_t chunk, ChunkMemory memory);
   /// Gives the memory of a chunk back. Nobody may be reading it.
   void release(std::size_t chunk);
 
   std::byte* at(std::size_t number) const noexcept {
-    return table_[number >> chunk_shift].load(std::memory_order_acquire) + (number & (chunk_records - 1)) * record_bytes_;
+    return table_[number >> chunk_shift_].load(std::memory_order_acquire) + (number & chunk_mask_) * record_bytes_;
   }
   bool has(std::size_t number) const noexcept {
-    return table_[number >> chunk_shift].load(std::memory_order_acquire) != nullptr;
+    return table_[number >> chunk_shift_].load(std::memory_order_acquire) != nullptr;
   }
   std::size_t record_bytes() const noexcept { return record_bytes_; }
-  /// Of the chunks that are there.
-  std::size_t bytes() const noexcept { return chunk_count_.load(std::memory_order_relaxed) * record_bytes_ * chunk_records; }
+  /// Records of one chunk.
+  std::size_t records_in_chunk() const noexcept { return chunk_mask_ + 1; }
+  /// Of the chunks that are there, as far as they have been used.
+  std::size_t bytes() const noexcept { return used_.load(std::memory_order_relaxed) * record_bytes_; }
   bool mapped() const noexcept { return !directory_.empty(); }
 
  private:
   const std::size_t record_bytes_;
+  const unsigned chunk_shift_;
+  const std::size_t chunk_mask_;
   const std::filesystem::path directory_;
   std::unique_ptr<std::atomic<std::byte*>[]> table_;
   std::vector<ChunkMemory> chunks_;
-  std::atomic<std::size_t> chunk_count_ = 0;
+  std::vector<std::size_t> used_in_chunk_;
+  std::atomic<std::size_t> used_ = 0;
 };
 
 }  // namespace loam::vector
