@@ -165,6 +165,15 @@ Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std:
   return chunk;
 }
 
+void ChunkMemory::discard(std::size_t bytes) noexcept {
+  const std::size_t page = page_bytes();
+  const std::size_t from = (bytes + page - 1) / page * page;
+  if (from >= size_bytes_) return;
+  // Of a file of its own the blocks go too; where the file system cannot do that, they stay until the chunk goes.
+  if (!mapped_file_ || ::madvise(data_ + from, size_bytes_ - from, MADV_REMOVE) != 0)
+    ::madvise(data_ + from, size_bytes_ - from, MADV_DONTNEED);
+}
+
 ChunkMemory::~ChunkMemory() {
   if (data_ != nullptr) ::munmap(data_, size_bytes_);
 }

@@ -32,6 +32,9 @@ class ChunkMemory {
   ChunkMemory(ChunkMemory&& other) noexcept;
   ChunkMemory& operator=(ChunkMemory&& other) noexcept;
 
+  /// Gives the pages behind the first `bytes` bytes back; what is read there later is zero, or what the file holds.
+  void discard(std::size_t bytes) noexcept;
+
   std::byte* data() const noexcept { return data_; }
   std::size_t size_bytes() const noexcept { return size_bytes_; }
   bool mapped_file() const noexcept { return mapped_file_; }

@@ -109,20 +109,20 @@ bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer
   return !scratch.candidates.empty();
 }
 
-void Graph::link(Slot slot, Scratch& scratch) {
+void Graph::link(Slot slot, Scratch& scratch, Slot chain_below) {
   if (codec_->estimates_topology()) {
     std::vector<float>& vector = scratch.distances;
     vector.resize(codec_->options().dimension);
     full_.read(slot, vector.data());
     codec_->prepare(vector.data(), scratch.query);
-    link_with(slot, NarrowScorer{*this, scratch.query}, scratch);
+    link_with(slot, chain_below, NarrowScorer{*this, scratch.query}, scratch);
   } else {
-    link_with(slot, WideScorer{*this, wide(slot)}, scratch);
+    link_with(slot, chain_below, WideScorer{*this, wide(slot)}, scratch);
   }
 }
 
 template <class Scorer>
-void Graph::link_with(Slot slot, const Scorer& scorer, Scratch& scratch) {
+void Graph::link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch) {
   for (;;) {
     descend_to(0, scorer, scratch);
     if (search_for_edges(lowest_, slot, scorer, scratch)) break;
@@ -132,7 +132,7 @@ void Graph::link_with(Slot slot, const Scorer& scorer, Scratch& scratch) {
   }
   if (!scratch.candidates.empty()) {
     measure(slot, scratch.candidates, scratch);
-    if (chain_to_equal(slot, scratch)) return;
+    if (chain_to_equal(slot, chain_below, scratch)) return;
     connect(lowest_, slot, slot, scratch);
   }
   Node below = slot;
@@ -365,8 +365,9 @@ void Graph::rewrite(Layer& layer, Node node, const Edges& edges, NodeState state
 }
 
 // Equal vectors have equal codes.
-bool Graph::chain_to_equal(Slot slot, Scratch& scratch) {
+bool Graph::chain_to_equal(Slot slot, Slot chain_below, Scratch& scratch) {
   for (const Candidate& candidate : scratch.candidates) {
+    if (candidate.slot >= chain_below) continue;
     if (std::memcmp(wide(slot), wide(candidate.slot), codec_->wide_bytes()) != 0) continue;
     if (!full_.equal(slot, candidate.slot)) continue;
     const std::lock_guard chains(chain_mutex_);

@@ -78,7 +78,8 @@ class Graph {
   void encode(Slot slot, const float* vector);
 
   /// Puts an encoded slot into the graph.
-  void link(Slot slot, Scratch& scratch);
+  /// Of equal vectors only those in slots below `chain_below` are chained to.
+  void link(Slot slot, Scratch& scratch, Slot chain_below = no_node);
   enum class Unlinked : std::uint8_t {
     yes,
     kept_for_chain,  ///< equal vectors hang on it: it stays until it comes back as the anchor of another call
@@ -106,6 +107,12 @@ class Graph {
   bool upper_waits();
   /// Nobody can be reading them any more.
   void free_upper(const Gone& gone);
+
+  /// Gives the memory of the slots from `end` on back. Nobody may be reading them.
+  void cut(Slot end) {
+    hot_.cut(end);
+    wide_.cut(end);
+  }
 
   NodeState state(Slot slot) const noexcept { return lowest_.block(slot).state(); }
   /// Flags and stamp of a slot, by a function of the former ones.
@@ -174,11 +181,11 @@ class Graph {
   template <class Scorer>
   void descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const;
   template <class Scorer>
-  void link_with(Slot slot, const Scorer& scorer, Scratch& scratch);
+  void link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch);
   template <class Scorer>
   bool search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const;
 
-  bool chain_to_equal(Slot slot, Scratch& scratch);
+  bool chain_to_equal(Slot slot, Slot chain_below, Scratch& scratch);
   bool push_chain(Slot head, Slot member);
   void write_chain_links(Slot member, Node next, Node before);
   Node chain_next(Slot member) const;

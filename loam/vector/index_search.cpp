@@ -96,8 +96,9 @@ class Index::Search {
         graph_(state.graph.load(std::memory_order_acquire)),
         query_(state.ready(query)),
         exact_query_(state.options.distance, query_),
-        k_(k),
-        ef_(std::min(std::max(ef, k), slot_count_max)),
+        wanted_(k),
+        k_(state.moving.load() ? 2 * k : k),
+        ef_(std::min(std::max(ef, k_), slot_count_max)),
         filter_(filter),
         predicate_(predicate) {}
 
@@ -340,6 +341,11 @@ class Index::Search {
     }
     std::vector<Neighbour> finish() {
       cut();
+      if (search_.k_ != search_.wanted_) {
+        const auto same = [](const Neighbour& a, const Neighbour& b) { return a.id == b.id; };
+        found_.erase(std::unique(found_.begin(), found_.end(), same), found_.end());
+        found_.resize(std::min(found_.size(), search_.wanted_));
+      }
       return std::move(found_);
     }
     const double* last() const noexcept { return last_; }
@@ -464,7 +470,8 @@ class Index::Search {
   const Graph* const graph_;
   const std::vector<float> query_;
   const ExactQuery exact_query_;
-  const std::size_t k_;
+  const std::size_t wanted_;
+  const std::size_t k_;  // twice as many while vectors may be in two slots
   const std::size_t ef_;
   const SlotBitmap* const filter_;
   const std::function<bool(std::int64_t)>* const predicate_;

@@ -61,6 +61,12 @@ struct Index::State {
   Result<SaveReport> save(PieceSink& sink, std::uint64_t since, const Context& context);
   SlotBitmap unused_slots();
 
+  // --- compaction (index_compact.cpp)
+  void wait_for_readers();
+  Result<std::size_t> move_some(Slot limit);
+  Result<void> move_down(Slot slot, Slot limit);
+  void cut_slots();
+
   // --- upkeep (index_upkeep.cpp)
   void maintain_some();
   void maintain_all();
@@ -111,6 +117,7 @@ struct Index::State {
   mutable ReaderEpochs epochs;
   mutable std::array<std::unique_ptr<Scratch>, ReaderEpochs::reader_count_max> scratches;  // of the holder of the pin
   std::atomic<std::uint64_t> sequence = 0;
+  std::atomic<bool> moving = false;  // compaction: some vectors may be live in two slots
 
   std::shared_mutex gate;  // changes share it; promotion, compaction, verification and saving have it alone
 

@@ -33,6 +33,18 @@ void RecordArray::adopt(std::size_t chunk, ChunkMemory memory) {
   table_[chunk].store(chunks_[chunk].data(), std::memory_order_release);
 }
 
+void RecordArray::cut(std::size_t end) {
+  const std::size_t whole = (end + chunk_mask_) >> chunk_shift_;
+  for (std::size_t chunk = whole; chunk < chunks_.size(); ++chunk) release(chunk);
+  const std::size_t used = end & chunk_mask_;
+  if (used == 0 || (end >> chunk_shift_) >= chunks_.size()) return;
+  const std::size_t chunk = end >> chunk_shift_;
+  if (chunks_[chunk].data() == nullptr || used >= used_in_chunk_[chunk]) return;
+  chunks_[chunk].discard(used * record_bytes_);
+  used_.fetch_sub(used_in_chunk_[chunk] - used, std::memory_order_relaxed);
+  used_in_chunk_[chunk] = used;
+}
+
 void RecordArray::release(std::size_t chunk) {
   if (chunk >= chunks_.size() || chunks_[chunk].data() == nullptr) return;
   table_[chunk].store(nullptr, std::memory_order_release);

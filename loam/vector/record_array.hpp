@@ -40,6 +40,8 @@ class RecordArray {
   Result<void> reserve(std::size_t number);
   /// Memory for a chunk that has none, of record_bytes() * records_in_chunk().
   void adopt(std::size_t chunk, ChunkMemory memory);
+  /// Gives the memory of all records from `end` on back. Nobody may be reading them.
+  void cut(std::size_t end);
   /// Gives the memory of a chunk back. Nobody may be reading it.
   void release(std::size_t chunk);
 
