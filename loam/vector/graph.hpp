@@ -98,8 +98,9 @@ class Graph {
     SlotBitmap slots;
     std::vector<UpperNode> upper;
   };
-  /// Every operation that was running when one of `slots` was unlinked has ended.
-  Gone begin_sweep(std::span<const Slot> slots);
+  /// Every operation that was running when one of `slots` was unlinked has ended. `all`: none is running now, so that the
+  /// upper nodes of other slots can go, too.
+  Gone begin_sweep(std::span<const Slot> slots, bool all);
   /// Removes edges to what has gone from the nodes [first, last) of the lowest layer.
   void sweep(const Gone& gone, Node first, Node last);
   void sweep_upper(const Gone& gone);

@@ -217,12 +217,16 @@ void Graph::remove_edges(Layer& layer, const SlotBitmap& gone, Node first, Node 
   }
 }
 
-Graph::Gone Graph::begin_sweep(std::span<const Slot> slots) {
+Graph::Gone Graph::begin_sweep(std::span<const Slot> slots, bool all) {
   Gone gone;
   gone.slots = SlotBitmap(0);
   for (const Slot slot : slots) gone.slots.insert(slot);
   const std::lock_guard lock(upper_mutex_);
-  gone.upper.swap(upper_gone_);
+  const auto first = std::partition(upper_gone_.begin(), upper_gone_.end(), [&](const UpperNode& one) {
+    return !all && !gone.slots.contains(upper_[one.layer]->slot(one.node));
+  });
+  gone.upper.assign(first, upper_gone_.end());
+  upper_gone_.erase(first, upper_gone_.end());
   return gone;
 }
 

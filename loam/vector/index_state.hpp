@@ -69,6 +69,7 @@ struct Index::State {
 
   // --- upkeep (index_upkeep.cpp)
   void maintain_some();
+  void maintain_after(std::size_t changes, std::size_t threads);
   void maintain_all();
   bool unlink_one();
   enum class Sweep : std::uint8_t {
@@ -137,8 +138,7 @@ struct Index::State {
   };
   std::mutex retired_mutex;  // guards the next three
   std::deque<Retired> dead;
-  std::vector<Slot> unlinked;
-  std::uint64_t unlinked_epoch = 0;  // of the last one
+  std::deque<Retired> unlinked;
   struct Swept {
     std::vector<Slot> slots;
     Graph::Gone gone;

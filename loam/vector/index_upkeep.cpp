@@ -9,7 +9,7 @@ namespace loam::vector {
 namespace {
 
 /// What one change does for those before it: bounded, so that no change pays for many.
-constexpr int unlinked_per_change = 2;
+constexpr unsigned unlinked_per_change = 2;
 constexpr Node swept_per_change = 512;
 /// A sweep begins when this part of the slots waits for it.
 constexpr std::size_t sweep_part = 64;
@@ -40,10 +40,7 @@ bool Index::State::unlink_one() {
   }
   const std::lock_guard lock(retired_mutex);
   switch (outcome) {
-    case Graph::Unlinked::yes:
-      unlinked.push_back(slot);
-      unlinked_epoch = epochs.advance();
-      break;
+    case Graph::Unlinked::yes: unlinked.push_back({slot, epochs.advance()}); break;
     case Graph::Unlinked::chain_member: swept.push_back({{slot}, {}, epochs.advance()}); break;
     case Graph::Unlinked::kept_for_chain: waiting.fetch_sub(1, std::memory_order_relaxed); break;
   }
@@ -62,12 +59,16 @@ bool Index::State::sweep_some(Node count, Sweep when) {
   if (!sweeping) {
     const std::lock_guard lock(retired_mutex);
     const std::size_t enough = std::max(sweep_min, slot_end.load(std::memory_order_relaxed) / sweep_part);
-    if (unlinked.empty() && (when != Sweep::now || !now->upper_waits())) return false;
-    if (when == Sweep::when_many && unlinked.size() < enough) return false;
-    if (when != Sweep::now && unlinked_epoch > epochs.settled()) return false;
-    sweep_slots.swap(unlinked);
-    unlinked.clear();
-    sweep_gone = now->begin_sweep(sweep_slots);
+    // Not of those that somebody may still add edges to; among several who write there are always a few.
+    const std::uint64_t settled = when == Sweep::now ? ReaderEpochs::nobody : epochs.settled();
+    const auto last =
+        std::partition_point(unlinked.begin(), unlinked.end(), [&](const Retired& one) { return one.epoch <= settled; });
+    const auto ready = static_cast<std::size_t>(last - unlinked.begin());
+    if (ready == 0 && (when != Sweep::now || !now->upper_waits())) return false;
+    if (when == Sweep::when_many && ready < enough) return false;
+    for (; !unlinked.empty() && sweep_slots.size() < ready; unlinked.pop_front())
+      sweep_slots.push_back(unlinked.front().slot);
+    sweep_gone = now->begin_sweep(sweep_slots, when == Sweep::now);
     sweep_next = 0;
     sweeping = true;
   }
@@ -105,10 +106,21 @@ bool Index::State::free_some() {
 
 void Index::State::maintain_some() {
   if (waiting.load(std::memory_order_relaxed) == 0) return;
-  for (int i = 0; i < unlinked_per_change; ++i)
+  for (unsigned i = 0; i < unlinked_per_change; ++i)
     if (!unlink_one()) break;
   sweep_some(swept_per_change, Sweep::when_many);
   free_some();
+}
+
+// As much as so many changes would do one by one, or what waits would grow without end.
+void Index::State::maintain_after(std::size_t changes, std::size_t threads) {
+  if (waiting.load(std::memory_order_relaxed) == 0) return;
+  std::atomic<std::size_t> next = 0;
+  run_on_workers(threads - 1, [&] {
+    while (next.fetch_add(1) < changes * unlinked_per_change && unlink_one()) continue;
+  });
+  while (sweep_some(1u << 16, Sweep::when_many)) continue;
+  while (free_some()) continue;
 }
 
 // Until nothing waits, or only for those who read.

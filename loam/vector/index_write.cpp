@@ -271,11 +271,7 @@ Result<void> Index::State::add_all(std::span<const std::int64_t> added, std::spa
     for (const Slot slot : slots) abandon(slot);
     return done;
   }
-  // As much as these changes would do one by one, or what waits would grow without end.
-  std::atomic<std::size_t> next = 0;
-  run_on_workers(threads - 1, [&] {
-    while (waiting.load(std::memory_order_relaxed) > 0 && next.fetch_add(1) < writes.size()) maintain_some();
-  });
+  maintain_after(writes.size(), threads);
   return {};
 }
 
