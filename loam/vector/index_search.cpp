@@ -5,25 +5,38 @@
 
 #include "loam/core/limits.hpp"
 #include "loam/vector/exact.hpp"
+#include "loam/vector/filtered_walk.hpp"
 #include "loam/vector/index_state.hpp"
+#include "loam/vector/prefetch.hpp"
 #include "loam/vector/values.hpp"
 #include "loam/vector/worker_pool.hpp"
 
 namespace loam::vector {
 namespace {
 
-/// A filter that passes at most so many slots is answered by a scan of their codes: below that it costs less than walking
-/// the graph past everything the filter refuses (measured; see ARCHITECTURE.md).
-constexpr std::size_t scan_max = 24'000;
+/// A filtered walk compares about so many codes for each candidate kept (ef) where everything passes, and 1 / sqrt(share)
+/// times as many where a share does. In this time a scan compares twice as many. All measured:
+/// bench/results/vector_index.md.
+constexpr double walk_estimates = 16;
+constexpr double estimates_per_scanned = 2;
+/// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less; whether anything passes
+/// here; and gives up.
+constexpr std::size_t first_look = 6;
+constexpr std::size_t second_look = 32;
+constexpr std::size_t last_look = 125;
+/// What is kept of a walk among answers, whose estimates are few.
+constexpr std::size_t among_ef = 6;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
 constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
 /// So many measured candidates show how large errors are.
 constexpr std::size_t error_sample = 10;
+/// Where that leaves thousands (all of them are equally far, to the third digit), not more for each candidate kept than so
+/// many wide codes and so many full vectors.
+constexpr std::size_t refined_per_kept = 24;
+constexpr std::size_t compared_per_kept = 4;
 constexpr std::size_t batch = 32;
-/// How often a filtered walk looks whether it is in the right place, and from which share of the global pass rate on it is.
-constexpr std::size_t expansions_between_looks = 32;
-constexpr double poor_share = 0.4;
+constexpr std::size_t scan_batch = 64;
 /// A range search that finds more than this compares everything.
 constexpr std::size_t range_walk_max = 2048;
 
@@ -49,6 +62,7 @@ class Threshold {
     }
     std::push_heap(heap_.begin(), heap_.end());
   }
+  void clear() noexcept { heap_.clear(); }
   float value() const noexcept { return heap_.size() < k_ ? std::numeric_limits<float>::infinity() : heap_.front(); }
 
  private:
@@ -65,6 +79,7 @@ class ErrorSeen {
     sum_ += error;
     squares_ += error * error;
   }
+  bool empty() const noexcept { return count_ == 0; }
   /// A fine distance is hardly ever below the coarse one plus this.
   float least(float deviations) const noexcept {
     return count_ == 0 ? 0 : static_cast<float>(sum_ / count_) - deviations * deviation();
@@ -110,7 +125,7 @@ class Index::Search {
       return result;
     }
     graph_->codec().prepare(query_.data(), scratch_.query);
-    if (filter_ != nullptr && filter_->cardinality() <= scan_max) {
+    if (filter_ != nullptr && scan_costs_less(1)) {
       LOAM_TRY(code_scan(result));
       return result;
     }
@@ -143,129 +158,139 @@ class Index::Search {
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
-  template <class Body>
-  Result<void> for_answers(Body body) {
+  // Calls body(slots, count) with up to `scan_batch` of what the filter passes, ascending, live or not.
+  template <class Meet, class Body>
+  Result<void> for_slots(Meet meet, Body body) {
     const Slot end = state_.slot_end.load(std::memory_order_acquire);
-    const std::size_t words = (static_cast<std::size_t>(end) + 63) / 64;
+    std::size_t words = (static_cast<std::size_t>(end) + 63) / 64;
+    if (filter_ != nullptr) words = std::min(words, filter_->word_count());
+    Slot slots[scan_batch];
+    std::size_t count = 0;
     for (std::size_t i = 0; i < words; ++i) {
-      if (i % 256 == 0) LOAM_TRY(context_.check("vector search"));
-      std::uint64_t wanted = ~std::uint64_t{0};
-      if (filter_ != nullptr) wanted = i < filter_->word_count() ? filter_->words()[i] : 0;
-      if (i == words - 1 && end % 64 != 0) wanted &= (std::uint64_t{1} << (end % 64)) - 1;
-      if (wanted == 0) continue;
-      for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
-        const Slot slot = static_cast<Slot>(i * 64 + static_cast<std::size_t>(std::countr_zero(left)));
-        if (visible(slot) && (!wants_predicate() || (*predicate_)(state_.full.id(slot)))) body(slot);
+      if (i % 1024 == 0) LOAM_TRY(context_.check("vector search"));
+      std::uint64_t left = filter_ != nullptr ? filter_->words()[i] : ~std::uint64_t{0};
+      if ((i + 1) * 64 > end) left &= (std::uint64_t{1} << (end % 64)) - 1;
+      for (; left != 0; left &= left - 1) {
+        slots[count] = static_cast<Slot>(i * 64 + static_cast<std::size_t>(std::countr_zero(left)));
+        if (count < rows_ahead) meet(slots[count]);
+        if (++count < scan_batch) continue;
+        body(slots, count);
+        count = 0;
       }
     }
+    if (count > 0) body(slots, count);
     return {};
   }
+
+  // What for_slots() has not looked at.
+  bool scanned(Slot slot) const { return visible(slot) && (!wants_predicate() || (*predicate_)(state_.full.id(slot))); }
 
   Result<void> exact_scan(SearchResult& result) {
     result.plan = Plan::scan;
     Exact exact(*this);
-    Slot slots[batch];
-    std::size_t count = 0;
-    LOAM_TRY(for_answers([&](Slot slot) {
-      slots[count++] = slot;
-      if (count < batch) return;
-      exact.add(slots, count);
-      count = 0;
-    }));
-    exact.add(slots, count);
+    LOAM_TRY(for_slots([](Slot) {},
+                       [&](Slot* slots, std::size_t count) {
+                         Slot* const last = std::remove_if(slots, slots + count, [&](Slot slot) { return !scanned(slot); });
+                         for (Slot* at = slots; at < last; at += batch)
+                           exact.add(at, std::min<std::size_t>(batch, static_cast<std::size_t>(last - at)));
+                       }));
     result.neighbours = exact.finish();
     result.distances += exact.count();
     return {};
   }
 
+  // Narrow codes of everything. What is kept of it is what may still be among the first k: the threshold comes from wide
+  // codes of the best ones so far, the error of the narrow codes from the first batch, which nothing has selected. A slot's
+  // state lies beside its code, so that asking for it is cheap afterwards.
   Result<void> code_scan(SearchResult& result) {
     result.plan = Plan::scan;
     result.neighbours.clear();
-    // Enough that the noise of the codes does not push an answer out; refinement stops where it can.
-    const std::size_t keep = std::max<std::size_t>({ef_, 8 * k_, 128});
-    std::vector<Ranked> best;
-    best.reserve(std::min<std::size_t>(2 * keep, state_.slot_end.load(std::memory_order_relaxed)) + batch);
+    std::vector<Ranked> kept;
+    std::size_t enough = std::max<std::size_t>(512, 8 * k_);
+    kept.reserve(std::min<std::size_t>(enough, state_.slot_end.load(std::memory_order_relaxed)) + scan_batch);
     float bound = std::numeric_limits<float>::infinity();
-    Slot slots[2][batch];
-    std::size_t filled = 0;
-    int current = 0;
-    std::size_t waiting = 0;
-    const auto score = [&](const Slot* from, std::size_t count) {
-      const std::uint8_t* records[batch];
-      float distances[batch];
-      for (std::size_t i = 0; i < count; ++i) records[i] = graph_->narrow(from[i]);
+    Threshold threshold(k_);
+    ErrorSeen error;
+    constexpr std::size_t sample_count = 32;
+    std::size_t sampled = 0;
+    const auto cut = [&] {
+      const std::size_t some = std::min(kept.size(), k_ + k_ / 4 + 16);
+      std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(some - 1), kept.end());
+      threshold.clear();
+      refine_each(std::span(kept).first(some), [&](const Ranked&, float fine) { threshold.add(fine); });
+      bound = threshold.value() - error.least(refine_deviations);
+      std::erase_if(kept, [&](const Ranked& one) { return one.distance > bound; });
+      enough = std::max(enough, 2 * kept.size());
+    };
+    const auto meet = [this](Slot slot) { graph_->prefetch_narrow(slot); };
+    LOAM_TRY(for_slots(meet, [&](const Slot* slots, std::size_t count) {
+      const std::uint8_t* records[scan_batch];
+      float distances[scan_batch];
+      for (std::size_t i = 0; i < count; ++i) records[i] = graph_->narrow(slots[i]);
       graph_->codec().estimate(scratch_.query, records, count, distances);
       result.estimates += count;
       for (std::size_t i = 0; i < count; ++i)
-        if (distances[i] < bound) best.push_back({distances[i], from[i]});
-      if (best.size() >= 2 * keep) {
-        std::nth_element(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(keep - 1), best.end());
-        best.resize(keep);
-        bound = best.back().distance;
+        if (distances[i] <= bound && scanned(slots[i])) kept.push_back({distances[i], slots[i]});
+      if (const std::size_t sample = std::min(sample_count, kept.size()); sampled < sample) {
+        const auto learn = [&](const Ranked& one, float fine) { error.add(one.distance, fine); };
+        refine_each(std::span(kept).subspan(sampled, sample - sampled), learn);
+        sampled = sample;
       }
-    };
-    LOAM_TRY(for_answers([&](Slot slot) {
-      graph_->prefetch_narrow(slot);
-      slots[current][filled++] = slot;
-      if (filled < batch) return;
-      if (waiting > 0) score(slots[1 - current], waiting);
-      waiting = filled;
-      current = 1 - current;
-      filled = 0;
+      if (kept.size() >= enough) cut();
     }));
-    if (waiting > 0) score(slots[1 - current], waiting);
-    if (filled > 0) score(slots[current], filled);
-    std::sort(best.begin(), best.end());
-    if (best.size() > keep) best.resize(keep);
-    rank(best, result);
+    rank(kept, error, result);
     return {};
   }
 
   Result<void> walk(SearchResult& result) {
     graph_->descend(scratch_);
+    std::optional<std::vector<Ranked>> candidates;
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
       graph_->search(
           scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); },
           [](Node, const Edges&) { return true; }, result.estimates);
+      candidates = answers_of(scratch_.pool.items());
     } else {
       result.plan = Plan::filtered_graph;
-      if (!walk_filtered(result)) return {};
+      candidates = walk_filtered(result);
+      if (!candidates) return code_scan(result);
     }
-    rank(answers_found(), result);
+    rank(*candidates, {}, result);
     return {};
   }
 
-  // Everything is walked and only what passes is kept, as long as what passes is found here about as often as everywhere.
-  // Where it is not (the filter keeps what is far from the query), the walk goes on among what passes alone: there it lies
-  // together, so that the graph between it is dense. Neither may cost more than a scan; false when it would have.
-  bool walk_filtered(SearchResult& result) {
-    const std::size_t all = std::max<std::size_t>(state_.slot_end.load(std::memory_order_relaxed), 1);
-    const std::size_t passing = filter_ != nullptr ? filter_->cardinality() : all;
-    const double rate = std::min(1.0, static_cast<double>(passing) / static_cast<double>(all));
-    std::size_t offered = 0;
-    std::size_t kept = 0;
-    std::size_t expanded = 0;
-    bool elsewhere = false;
-    const auto admit = [&](Slot slot) {
-      ++offered;
-      const bool good = admitted(slot);
-      kept += good ? 1 : 0;
-      return good;
-    };
-    const auto decide = [&](Node, const Edges&) {
-      if (++expanded % expansions_between_looks == 0 && filter_ != nullptr)
-        elsewhere = static_cast<double>(kept) < rate * poor_share * static_cast<double>(offered);
-      return !elsewhere && result.estimates < passing;
-    };
-    graph_->search(scratch_, ef_, std::numeric_limits<std::size_t>::max(), admit, decide, result.estimates);
-    if (!elsewhere) return result.estimates < passing || scratch_.pool.eligible() >= k_;
+  // Everything is walked and only what passes is kept, as long as some of it is found where the query is. Where it is not
+  // (the filter keeps what is far from the query), the walk goes on among what passes alone: there it lies together, so that
+  // the graph between it is dense. Nothing when a scan costs less than what the walk has seen lets expect.
+  std::optional<std::vector<Ranked>> walk_filtered(SearchResult& result) {
+    FilteredWalk walk(*graph_, scratch_, k_ + k_ / 2, ef_ + ef_ / 2);
+    const auto admit = [this](Slot slot) { return admitted(slot); };
+    walk.enter(scratch_.entries, admit);
+    bool whole = false;
+    if (filter_ == nullptr) {
+      whole = walk.through_all(state_.slot_end.load(std::memory_order_relaxed) / 2, admit);
+      if (!whole && walk.found().size() < k_) return std::nullopt;
+    } else {
+      whole = walk.through_all(first_look * ef_, admit);
+      if (!whole && scan_costs_less(walk.rate())) return std::nullopt;
+      whole = whole || walk.through_all(second_look * ef_, admit);
+      const bool some = !walk.found().empty();
+      if (some) whole = whole || walk.through_all(last_look * ef_, admit);
+      if (!whole) {
+        sample_passing();
+        walk.enter(scratch_.entries, admit);
+        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, 2 * last_look * ef_, admit);
+      }
+    }
+    result.estimates += walk.estimates();
+    return answers_of(walk.found());
+  }
 
-    sample_passing();
-    graph_->search_among(
-        scratch_, ef_, [this](Slot slot) { return admitted(slot); },
-        [&](Node, const Edges&) { return result.estimates < passing; }, result.estimates);
-    return result.estimates < passing;
+  // A walk where `rate` of the nodes pass, against a scan of what the filter passes.
+  bool scan_costs_less(double rate) const {
+    return static_cast<double>(filter_->cardinality()) <
+           estimates_per_scanned * walk_estimates * static_cast<double>(ef_) / std::sqrt(rate);
   }
 
   // Entries: of some slots that pass, spread over all of them, the nearest ones.
@@ -301,11 +326,11 @@ class Index::Search {
     for (std::size_t i = 0; i < std::min(kept_count, sample.size()); ++i) scratch_.entries.push_back(sample[i].slot);
   }
 
-  // What the pool holds, with the chains that hang on it.
-  std::vector<Ranked> answers_found() const {
+  // The nodes that are answers, with the chains that hang on it.
+  std::vector<Ranked> answers_of(std::span<const Found> nodes) const {
     std::vector<Ranked> candidates;
-    candidates.reserve(scratch_.pool.items().size());
-    for (const Found found : scratch_.pool.items()) {
+    candidates.reserve(nodes.size());
+    for (const Found found : nodes) {
       if (!found.eligible()) continue;
       const Slot slot = found.node();
       if (!graph_->anchors(slot)) {
@@ -388,41 +413,69 @@ class Index::Search {
     return static_cast<float>(distance);
   }
 
-  // Candidates ascend by estimate. The first k are measured exactly, and show how far estimates and wide codes err; of the
-  // rest, those that may still be nearer are sifted by wide codes, since a full vector is four times as much to read.
-  void rank(const std::vector<Ranked>& candidates, SearchResult& result) {
+  // The first k by estimate are measured exactly, and show how far wide codes err, and estimates, unless that is known. Of
+  // the rest, those that may still be nearer are sifted by wide codes, since a full vector is four times as much to read.
+  // Reorders the candidates.
+  void rank(std::vector<Ranked>& candidates, const ErrorSeen& known_error, SearchResult& result) {
     Exact exact(*this);
     Threshold nearest(k_);
-    ErrorSeen estimate_error;
+    ErrorSeen seen_error;
     ErrorSeen wide_error;
     std::size_t at = 0;
     const std::size_t sample = std::max(k_, error_sample);
+    std::size_t sorted = 0;
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
-      const std::size_t count = measure(candidates, at, to, exact, nearest, estimate_error);
+      sort_first(candidates, to, sorted);
+      const std::size_t count = measure(candidates, at, to, exact, nearest, seen_error);
       if (kept == 0 && at < candidates.size()) learn_wide_error(std::min(count, error_sample), exact, wide_error);
       kept += count;
     }
 
+    const ErrorSeen& estimate_error = known_error.empty() ? seen_error : known_error;
     std::vector<Ranked> refined;
-    while (at < candidates.size() && candidates[at].distance + estimate_error.least(refine_deviations) <= nearest.value()) {
-      Slot slots[batch];
-      float distances[batch];
-      const std::size_t count = std::min(batch, candidates.size() - at);
-      for (std::size_t i = 0; i < count; ++i) slots[i] = candidates[at + i].slot;
-      refine(slots, count, distances);
+    const std::size_t last = std::min(candidates.size(), refined_per_kept * ef_);
+    while (at < last) {
+      const std::size_t count = std::min(batch, last - at);
+      sort_first(candidates, at + count, sorted);
+      if (candidates[at].distance + estimate_error.least(refine_deviations) > nearest.value()) break;
       const float limit = nearest.value() - wide_error.least(exact_deviations);
-      for (std::size_t i = 0; i < count; ++i)
-        if (distances[i] <= limit) refined.push_back({distances[i], slots[i]});
+      refine_each(std::span(candidates).subspan(at, count), [&](const Ranked& one, float fine) {
+        if (fine <= limit) refined.push_back({fine, one.slot});
+      });
       at += count;
     }
     std::sort(refined.begin(), refined.end());
+    if (refined.size() > compared_per_kept * ef_) refined.resize(compared_per_kept * ef_);
     for (std::size_t next = 0; next < refined.size();) {
       if (refined[next].distance + wide_error.least(exact_deviations) > nearest.value()) break;
       measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, wide_error);
     }
     result.distances += exact.count();
     result.neighbours = exact.finish();
+  }
+
+  // The nearest `count` candidates come first, in order; `sorted` of them do already. Mostly few of them are wanted.
+  static void sort_first(std::vector<Ranked>& candidates, std::size_t count, std::size_t& sorted) {
+    if (count <= sorted) return;
+    const auto begin = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
+    sorted = std::min(std::max(count, 4 * sorted), candidates.size());
+    const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
+    if (end != candidates.end()) std::nth_element(begin, end, candidates.end());
+    std::sort(begin, end);
+  }
+
+  // Calls body(candidate, distance) with the distances by wide codes.
+  template <class Body>
+  void refine_each(std::span<const Ranked> candidates, Body body) const {
+    Slot slots[batch];
+    float distances[batch];
+    for (std::size_t at = 0; at < candidates.size(); at += batch) {
+      const std::size_t count = std::min(batch, candidates.size() - at);
+      for (std::size_t i = 0; i < count; ++i) slots[i] = candidates[at + i].slot;
+      refine(slots, count, distances);
+      for (std::size_t i = 0; i < count; ++i) body(candidates[at + i], distances[i]);
+    }
   }
 
   void refine(const Slot* slots, std::size_t count, float* out) const {

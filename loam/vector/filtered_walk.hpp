@@ -1,0 +1,153 @@
+#pragma once
+
+/// Best-first search of the lowest layer for the nearest slots that pass a filter. Internal.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "loam/vector/graph.hpp"
+
+namespace loam::vector {
+
+/// Unlike Graph::search(), which keeps all it has met in one sorted list, it is made for walks past thousands of nodes that
+/// are no answers: these wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some:
+/// where few are, it meets so many others that fewer are enough. *needs external synchronization*; its caller is pinned
+/// (reader_epochs.hpp).
+class FilteredWalk {
+ public:
+  /// scratch.query is prepared. Keeps `ef_max` answers where everything is one, and never fewer than `ef_min`.
+  FilteredWalk(const Graph& graph, Scratch& scratch, std::size_t ef_min, std::size_t ef_max)
+      : graph_(graph), scratch_(scratch), ef_min_(ef_min), ef_max_(ef_max), ef_(ef_max) {
+    scratch_.visited.clear();
+  }
+
+  /// Where it begins; more entries may be given between walks.
+  template <class Admit>
+  void enter(std::span<const Node> entries, Admit admit) {
+    std::size_t count = 0;
+    for (const Node entry : entries) {
+      if (!scratch_.visited.insert(entry)) continue;
+      meet(entry, count++);
+      if (count == nodes_max) {
+        offer(count, admit);
+        count = 0;
+      }
+    }
+    offer(count, admit);
+  }
+
+  /// Through everything: true when the nearest answers are known, false when `estimates_max` is reached before. It can be
+  /// called again to go on.
+  template <class Admit>
+  bool through_all(std::size_t estimates_max, Admit admit) {
+    constexpr std::size_t expansions_between_looks = 8;
+    std::size_t expansions = 0;
+    const auto go_on = [&] {
+      if (expansions++ % expansions_between_looks == 0) keep(ef_here());
+      return estimates_ < estimates_max;
+    };
+    return walk([](Node) { return true; }, admit, go_on);
+  }
+
+  /// From the answers known, along edges between answers alone: the `ef` nearest that are found in this way.
+  template <class Admit>
+  void among_answers(std::size_t ef, std::size_t estimates_max, Admit admit) {
+    keep(ef);
+    frontier_ = found_;
+    std::make_heap(frontier_.begin(), frontier_.end(), farther);
+    walk(admit, admit, [&] { return estimates_ < estimates_max; });
+  }
+
+  /// The answers, in no order.
+  std::span<const Found> found() const noexcept { return found_; }
+  /// Share of the nodes met that were answers; never 0.
+  double rate() const noexcept { return static_cast<double>(passed_ + 1) / static_cast<double>(estimates_ + 1); }
+  std::size_t estimates() const noexcept { return estimates_; }
+
+ private:
+  static constexpr std::size_t nodes_max = 64;
+  static constexpr double ef_exponent = .4;
+  static bool farther(Found a, Found b) noexcept { return b < a; }
+
+  std::size_t ef_here() const {
+    if (estimates_ < 2 * nodes_max) return ef_max_;
+    return std::max(ef_min_, static_cast<std::size_t>(static_cast<double>(ef_max_) * std::pow(rate(), ef_exponent)));
+  }
+
+  // False when go_on() was.
+  template <class Wanted, class Admit, class GoOn>
+  bool walk(Wanted wanted, Admit admit, GoOn go_on) {
+    const Layer& layer = graph_.lowest();
+    Edges edges;
+    while (!frontier_.empty()) {
+      const Found nearest = frontier_.front();
+      if (found_.size() == ef_ && found_.front() < nearest) return true;
+      if (!go_on()) return false;
+      std::pop_heap(frontier_.begin(), frontier_.end(), farther);
+      frontier_.pop_back();
+      layer.block(nearest.node()).read(edges);
+      std::size_t count = 0;
+      for (unsigned i = 0; i < edges.degree; ++i) {
+        if (!wanted(edges.nodes[i]) || !scratch_.visited.insert(edges.nodes[i])) continue;
+        meet(edges.nodes[i], count++);
+      }
+      if (!frontier_.empty()) layer.block(frontier_.front().node()).prefetch();
+      offer(count, admit);
+    }
+    return true;
+  }
+
+  void keep(std::size_t ef) {
+    ef_ = ef;
+    for (; found_.size() > ef_; found_.pop_back()) std::pop_heap(found_.begin(), found_.end());
+  }
+
+  void meet(Node node, std::size_t at) {
+    nodes_[at] = node;
+    if (at < rows_ahead) graph_.codec().prefetch_narrow(graph_.narrow(node));
+  }
+
+  // Of the first so many that were met.
+  template <class Admit>
+  void offer(std::size_t count, Admit admit) {
+    if (count == 0) return;
+    const std::uint8_t* records[nodes_max];
+    float distances[nodes_max];
+    for (std::size_t i = 0; i < count; ++i) records[i] = graph_.narrow(nodes_[i]);
+    graph_.codec().estimate(scratch_.query, records, count, distances);
+    estimates_ += count;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Found one(distances[i], nodes_[i], true);
+      const bool near = found_.size() < ef_ || one < found_.front();
+      if (near) {
+        frontier_.push_back(one);
+        std::push_heap(frontier_.begin(), frontier_.end(), farther);
+      }
+      if (!admit(nodes_[i])) continue;
+      ++passed_;
+      if (!near) continue;
+      if (found_.size() == ef_) {
+        std::pop_heap(found_.begin(), found_.end());
+        found_.pop_back();
+      }
+      found_.push_back(one);
+      std::push_heap(found_.begin(), found_.end());
+    }
+  }
+
+  const Graph& graph_;
+  Scratch& scratch_;
+  const std::size_t ef_min_;
+  const std::size_t ef_max_;
+  std::size_t ef_;
+  std::vector<Found> frontier_;  // a heap, nearest in front: met, not expanded
+  std::vector<Found> found_;     // a heap, farthest in front
+  Node nodes_[nodes_max];
+  std::size_t estimates_ = 0;
+  std::size_t passed_ = 0;
+};
+
+}  // namespace loam::vector
