@@ -9,6 +9,8 @@
 namespace loam::vector {
 namespace {
 
+static_assert(RecordArray::chunk_records == piece_records, "a piece of full vectors is one chunk of them");
+
 constexpr std::size_t findings_max = 20;
 /// Above this share of lost vectors a new graph costs less than taking them out of the old one.
 constexpr std::size_t lost_part_max = 4;
@@ -38,7 +40,7 @@ class PieceReader {
   /// Its payload as the chunk of `records` that begins with `first`: mapped where there is a file, else copied. False when
   /// it is damaged.
   Result<bool> read_into(const PieceWanted& wanted, std::size_t first, RecordArray& records) {
-    if (!options_.directory.empty() && RecordArray::chunk_records == piece_records) {
+    if (!options_.directory.empty() && records.records_in_chunk() == piece_records) {
       if (const auto file = source_.file(wanted.entry.name())) {
         LOAM_TRY(const std::optional<bool> mapped, map(wanted, *file, first, records));
         if (mapped) return *mapped;
@@ -81,6 +83,7 @@ class PieceReader {
     auto chunk = ChunkMemory::of_file(file, offset, payload->size(), piece_records * wanted.record_bytes);
     if (!chunk.ok()) return std::optional<bool>();
     records.adopt(first / piece_records, std::move(chunk).value());
+    LOAM_TRY(records.reserve(first + wanted.record_count - 1));  // which counts them
     return std::optional(true);
   }
 
@@ -307,10 +310,12 @@ class Index::Loading {
   // The rest of the state of an index whose slots stay as they were.
   Result<void> take_over() {
     State& state = *state_;
-    const std::size_t chunk_bytes = state.full.record_bytes() * piece_records;
+    // In memory whatever the options say: it is to be filled soon, or never.
+    const std::size_t chunk_bytes = state.full.record_bytes() * state.full.records().records_in_chunk();
     for (const Slot first : lost_) {
       LOAM_TRY(ChunkMemory memory, ChunkMemory::anonymous(chunk_bytes));
       state.full.records().adopt(first / piece_records, std::move(memory));
+      LOAM_TRY(state.full.reserve(static_cast<Slot>(first + count_from(first, head_.slot_end) - 1)));
     }
     for (Slot slot = head_.slot_end; slot-- > 0;) {
       LOAM_TRY(state.live.reserve(slot));

@@ -65,6 +65,7 @@ TEST_P(SavedIndex, AnswersBitForBitAsBeforeAndGoesOn) {
   EXPECT_EQ(after.layers, before.layers);
   EXPECT_EQ(after.code_bits, before.code_bits);
   EXPECT_EQ(after.sequence, before.sequence);
+  EXPECT_EQ(after.full_bytes, before.full_bytes);
   EXPECT_TRUE(loaded->verify().value().healthy());
   for (std::int64_t id = 1000; id < 1900; ++id) {
     ASSERT_EQ(loaded->slot_of(id), index->slot_of(id));
@@ -319,6 +320,7 @@ TEST_F(PieceDirectory, GivesBackWhatItWasGivenCopiedOrMapped) {
 
     EXPECT_TRUE(report.healthy()) << testing::PrintToString(report.findings);
     EXPECT_EQ(loaded->stats().full_mapped, mapped);
+    EXPECT_EQ(loaded->stats().full_bytes, index->stats().full_bytes);
     EXPECT_EQ(answers(*loaded), answers(*index));
     loaded->put(1, normal_rows(1, 16, 1)).value();
     EXPECT_TRUE(loaded->verify().value().healthy());

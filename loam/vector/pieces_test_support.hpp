@@ -2,6 +2,8 @@
 
 /// Pieces in memory, and an index that has everything a saved one can have. For tests.
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -14,6 +16,7 @@
 
 #include "loam/vector/index.hpp"
 #include "loam/vector/index_pieces.hpp"
+#include "loam/vector/piece_format.hpp"
 
 namespace loam::vector {
 
@@ -79,6 +82,29 @@ inline std::unique_ptr<Index> varied_index(const IndexOptions& options, std::siz
   for (std::size_t i = 10; i < count; i += 60) index->erase(ids[i]).value();
   for (std::size_t i = 0; i < count / 20; ++i) index->put(ids[i * 7 % count], row((i * 13 + 1) % count)).value();
   return index;
+}
+
+/// Pieces as the fuzz target of the loader takes them (tests/fuzz/vector_index_fuzz.cpp): kind, layer, number, length and
+/// payload of each; of the head without its list.
+inline MemoryPieces::Bytes fuzz_input(const MemoryPieces& pieces) {
+  MemoryPieces::Bytes input;
+  for (const auto& [name, bytes] : pieces.pieces) {
+    PieceHeader header;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    std::span<const std::byte> payload = std::span(bytes).subspan(header.payload_offset);
+    if (name == head_piece_name) {
+      HeadFields fields;
+      std::memcpy(&fields, payload.data(), sizeof(fields));
+      payload = payload.first(payload.size() - fields.piece_count * sizeof(PieceEntry));
+    }
+    std::byte place[8] = {std::byte{header.kind}, std::byte{header.layer}};
+    const auto length = static_cast<std::uint32_t>(payload.size());
+    std::memcpy(place + 2, &header.number, 2);
+    std::memcpy(place + 4, &length, 4);
+    input.insert(input.end(), place, place + 8);
+    input.insert(input.end(), payload.begin(), payload.end());
+  }
+  return input;
 }
 
 }  // namespace loam::vector
