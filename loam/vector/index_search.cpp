@@ -131,7 +131,7 @@ class Index::Search {
     }
     LOAM_TRY(walk(result));
     // Few pass, or what has come since the search began took the place of answers.
-    if (result.neighbours.size() < k_) LOAM_TRY(code_scan(result));
+    if (result.neighbours.size() < wanted_) LOAM_TRY(code_scan(result));
     return result;
   }
 
