@@ -79,6 +79,9 @@ void expect_recovered(MemoryPieces& pieces, const Saved& from, const std::string
 }
 
 TEST(IndexPiecesCorrupt, AnyFlippedByteIsFoundAndRepairedOrReported) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "one thread, and minutes of it";
+#endif
   MemoryPieces pieces = saved().pieces;
   for (auto& [name, bytes] : pieces.pieces) {
     // Every byte of what is not all the same, and some of the rest.
@@ -92,6 +95,9 @@ TEST(IndexPiecesCorrupt, AnyFlippedByteIsFoundAndRepairedOrReported) {
 }
 
 TEST(IndexPiecesCorrupt, AnyCutIsFoundAndRepairedOrReported) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "one thread, and minutes of it";
+#endif
   MemoryPieces pieces = saved().pieces;
   for (auto& [name, bytes] : pieces.pieces) {
     const MemoryPieces::Bytes whole = bytes;

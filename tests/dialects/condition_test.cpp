@@ -91,9 +91,11 @@ TEST_P(DialectCondition, AsManyValuesAsTheDatabaseTakes) {
   EXPECT_EQ(refused.error().code(), ErrorCode::resource_exhausted);
 }
 
-TEST_P(DialectCondition, AJsonListLongerThanAFilterTextRuns) {
+TEST_P(DialectCondition, AJsonListAsLongAsTheDatabaseTakesRuns) {
   Filter in{.op = FilterOp::in, .field = {"attrs", {"a"}}, .values = {}, .children = {}};
-  for (std::int64_t i = 0; i < 30'000; ++i) in.values.emplace_back(1'000'000'000'000 + i);
+  const std::size_t most = dialect().limits().parameters_max;
+  const std::size_t count = most > 30'000 ? 30'000 : most / 3;  // a value may take more than one parameter
+  for (std::size_t i = 0; i < count; ++i) in.values.emplace_back(1'000'000'000'000 + static_cast<std::int64_t>(i));
   in.values.emplace_back(1);
   auto condition = compile_filter(in, columns_, dialect());
   ASSERT_TRUE(condition.ok());

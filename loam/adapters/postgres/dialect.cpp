@@ -16,6 +16,7 @@
 
 #include <utility>
 
+#include "loam/adapters/postgres/limits.hpp"
 #include "loam/adapters/postgres/postgres.hpp"
 #include "loam/query/filter_words.hpp"
 #include "loam/query/json_find.hpp"
@@ -188,7 +189,7 @@ SqlText json_condition(const Filter& leaf, std::string_view column) {
 class PostgresDialect final : public SqlDialect {
  public:
   std::string_view name() const override { return "postgres"; }
-  SqlLimits limits() const override { return {.identifier_bytes_max = 63, .parameters_max = 65'535}; }
+  SqlLimits limits() const override { return {.identifier_bytes_max = 63, .parameters_max = postgres::parameters_max}; }
   std::string quote_identifier(std::string_view name) const override { return quote(name); }
 
   std::string column_type(ValueKind kind) const override {

@@ -176,7 +176,7 @@ TEST_F(Postgres, WhatCannotBeBoundIsRefusedBeforeAnythingIsSent) {
   auto done = db_->execute(many + ")", values);
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().code(), ErrorCode::invalid_argument);
-  EXPECT_THAT(done.error().message(), HasSubstr("at most 65535"));
+  EXPECT_THAT(done.error().message(), HasSubstr("at most 7498"));
 }
 
 TEST_F(Postgres, ANameThatTheServerWouldCutIsRefused) {

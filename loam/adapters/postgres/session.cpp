@@ -4,10 +4,10 @@
 #include <array>
 #include <charconv>
 
+#include "loam/adapters/postgres/limits.hpp"
+
 namespace loam::postgres {
 namespace {
-
-constexpr std::size_t parameters_max = 65'535;  // the protocol counts them in 16 bits
 
 /// What a session is told once. default_transaction_read_only is switched when a statement may write; see add_prefix().
 std::string configuration(const PostgresOptions& options) {
@@ -250,7 +250,8 @@ Result<StatementCache::Entry*> Session::entry_for(std::string_view sql, std::siz
     return invalid_argument("the statement has " + std::to_string(count) + " parameters, and " + std::to_string(values) +
                             " values were given");
   if (count > parameters_max)
-    return invalid_argument("the statement has " + std::to_string(count) + " parameters; PostgreSQL takes at most 65535")
+    return invalid_argument("the statement has " + std::to_string(count) +
+                            " parameters; PostgreSQL's client takes at most " + std::to_string(parameters_max))
         .hint("use execute_many(), or several statements");
   return entry;
 }
