@@ -2,7 +2,6 @@
 
 /// One bit for each slot, changed and read by any number of threads. Internal.
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -18,26 +17,25 @@ class BitArray {
   Result<void> reserve(Slot slot) {
     if (memory_.data() == nullptr) {
       LOAM_TRY(memory_, ChunkMemory::anonymous((slot_count_max + 1) / 8));
+      words_.store(reinterpret_cast<Word*>(memory_.data()), std::memory_order_release);
     }
-    words_ = reinterpret_cast<std::atomic<std::uint64_t>*>(memory_.data());
-    slot_end_ = std::max<std::size_t>(slot_end_, std::size_t{slot} + 1);
+    if (slot >= slot_end_.load(std::memory_order_relaxed)) slot_end_.store(slot + 1, std::memory_order_relaxed);
     return {};
   }
-  bool get(Slot slot) const noexcept {
-    return ((words_[slot >> 6].load(std::memory_order_relaxed) >> (slot & 63)) & 1) != 0;
-  }
-  void set(Slot slot) noexcept { words_[slot >> 6].fetch_or(std::uint64_t{1} << (slot & 63), std::memory_order_release); }
-  void clear(Slot slot) noexcept {
-    words_[slot >> 6].fetch_and(~(std::uint64_t{1} << (slot & 63)), std::memory_order_release);
-  }
+  bool get(Slot slot) const noexcept { return ((at(slot >> 6).load(std::memory_order_relaxed) >> (slot & 63)) & 1) != 0; }
+  void set(Slot slot) noexcept { at(slot >> 6).fetch_or(std::uint64_t{1} << (slot & 63), std::memory_order_release); }
+  void clear(Slot slot) noexcept { at(slot >> 6).fetch_and(~(std::uint64_t{1} << (slot & 63)), std::memory_order_release); }
   /// Of slots 64 i to 64 i + 63.
-  std::uint64_t word(std::size_t i) const noexcept { return words_[i].load(std::memory_order_acquire); }
-  std::size_t bytes() const noexcept { return slot_end_ / 8; }
+  std::uint64_t word(std::size_t i) const noexcept { return at(i).load(std::memory_order_acquire); }
+  std::size_t bytes() const noexcept { return slot_end_.load(std::memory_order_relaxed) / 8; }
 
  private:
+  using Word = std::atomic<std::uint64_t>;
+  Word& at(std::size_t i) const noexcept { return words_.load(std::memory_order_acquire)[i]; }
+
   ChunkMemory memory_;
-  std::atomic<std::uint64_t>* words_ = nullptr;
-  std::size_t slot_end_ = 0;
+  std::atomic<Word*> words_ = nullptr;
+  std::atomic<std::size_t> slot_end_ = 0;
 };
 
 }  // namespace loam::vector
