@@ -172,6 +172,8 @@ class Index::Search {
       if ((i + 1) * 64 > end) left &= (std::uint64_t{1} << (end % 64)) - 1;
       for (; left != 0; left &= left - 1) {
         slots[count] = static_cast<Slot>(i * 64 + static_cast<std::size_t>(std::countr_zero(left)));
+        // Not what a writer may be filling: only live slots, and those that were when the search began.
+        if (!state_.live.get(slots[count]) && !visible(slots[count])) continue;
         if (count < rows_ahead) meet(slots[count]);
         if (++count < scan_batch) continue;
         body(slots, count);
