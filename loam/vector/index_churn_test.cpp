@@ -141,9 +141,13 @@ TEST_P(IndexTurnover, LeavesNoneUnreachableAndSearchesAsAFreshOne) {
   const IndexOptions options{
       .dimension = dimension, .distance = Distance::euclidean, .ef_construction = 40, .flat_max = 100};
   constexpr std::size_t total = count * (turnovers + 1);
-  const Rows pool = GetParam() == "Clustered" ? clustered_rows(total, normal_rows(44, dimension, 1, 2), 0.7f, 2)
-                                              : normal_rows(total, dimension, 2);
-  const Rows queries = normal_rows(100, dimension, 3);
+  constexpr std::size_t clusters_at_once = 4;
+  const Rows centres = normal_rows(clusters_at_once * (turnovers + 1), dimension, 1, 2);
+  const Rows pool = GetParam() == "Clustered" ? clustered_rows(total, centres, 0.7f, 2) : normal_rows(total, dimension, 2);
+  // Of where the vectors are: how well a graph answers questions of far away is chance.
+  const Rows last_centres{dimension, {centres.values.end() - clusters_at_once * dimension, centres.values.end()}};
+  const Rows queries =
+      GetParam() == "Clustered" ? clustered_rows(100, last_centres, 0.7f, 3) : normal_rows(100, dimension, 3);
   auto index = Index::create(options).value();
   Oracle oracle(options);
   std::vector<std::int64_t> there = ids_from(0, count);
@@ -167,14 +171,14 @@ TEST_P(IndexTurnover, LeavesNoneUnreachableAndSearchesAsAFreshOne) {
 
   // The fresh one has its codes from the first vectors too: these do not change with what the index holds.
   auto fresh = Index::create(options).value();
-  ASSERT_TRUE(fresh->put_many(ids_from(0, count), std::span(pool.values).first(count * dimension), 2).ok());
+  ASSERT_TRUE(fresh->put_many(ids_from(0, count), std::span(pool.values).first(count * dimension), 1).ok());
   for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(fresh->erase(static_cast<std::int64_t>(i)).value());
   ASSERT_TRUE(fresh->maintain().ok());
   for (const auto& [id, vector] : oracle.vectors()) ASSERT_TRUE(fresh->put(id, vector).ok());
   for (const std::size_t ef : {std::size_t{64}, std::size_t{160}}) {
     const double old_one = mean_recall(*index, oracle, queries, {.k = 10, .ef = ef});
     const double fresh_one = mean_recall(*fresh, oracle, queries, {.k = 10, .ef = ef});
-    EXPECT_GE(old_one, fresh_one - 0.02) << "ef " << ef << " finds " << old_one << ", when fresh " << fresh_one;
+    EXPECT_GE(old_one, fresh_one - 0.01) << "ef " << ef << " finds " << old_one << ", when fresh " << fresh_one;
   }
   EXPECT_TRUE(no_slot_is_lost(*index));
   EXPECT_TRUE(healthy(*index));
