@@ -22,7 +22,8 @@ class BitArray {
     if (slot >= slot_end_.load(std::memory_order_relaxed)) slot_end_.store(slot + 1, std::memory_order_relaxed);
     return {};
   }
-  bool get(Slot slot) const noexcept { return ((at(slot >> 6).load(std::memory_order_relaxed) >> (slot & 63)) & 1) != 0; }
+  /// What its writer did before set() is seen where this is true.
+  bool get(Slot slot) const noexcept { return ((word(slot >> 6) >> (slot & 63)) & 1) != 0; }
   void set(Slot slot) noexcept { at(slot >> 6).fetch_or(std::uint64_t{1} << (slot & 63), std::memory_order_release); }
   void clear(Slot slot) noexcept { at(slot >> 6).fetch_and(~(std::uint64_t{1} << (slot & 63)), std::memory_order_release); }
   /// Of slots 64 i to 64 i + 63.
