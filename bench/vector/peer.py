@@ -39,7 +39,7 @@ def pin(cores):
 
 
 def run_before_all_others():
-    """Searches are then not interrupted by what else the machine does; needs the right to. Building is not privileged so."""
+    """Nothing else the machine does interrupts the process from here on; needs the right to. Not for building."""
     for thread in os.listdir("/proc/self/task"):
         os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(10))
 
@@ -64,7 +64,7 @@ def summary(nanoseconds):
 class Searcher:
     """One peer with its index, and how it is measured."""
 
-    def __init__(self, name, data, threads, cores, limit=None):
+    def __init__(self, name, data, threads, cores, limit=None, realtime=False):
         pin(cores)
         make = peers()[name]
         self.base = data.load("base")[:limit]
@@ -74,7 +74,9 @@ class Searcher:
             self.truth = np.sort(1 - self.queries @ self.base.T, axis=1)[:, : self.truth.shape[1]]
         dimension = self.base.shape[1]
         self.recalls = {}
-        overhead = self.measure_overhead(make(dimension, threads))
+        # Before the memory is looked at: what a library needs just to be there is not the index's.
+        tiny = make(dimension, threads)
+        tiny.build(np.ascontiguousarray(self.queries[: tiny.tiny_rows]))
         self.forget_pages()
         before = resident()
         self.peer = make(dimension, threads)
@@ -88,6 +90,9 @@ class Searcher:
         self.forget_pages()
         after = resident()
         rows = len(self.base)
+        if realtime:
+            run_before_all_others()
+        overhead = self.measure_overhead(tiny)
         self.facts = {
             "name": name, "package": self.peer.package, "version": self.peer.version(), "set": data.name,
             "rows": rows, "dimension": dimension, "configuration": self.peer.configuration,
@@ -102,7 +107,6 @@ class Searcher:
         self.base._mmap.madvise(mmap.MADV_DONTNEED)
 
     def measure_overhead(self, tiny):
-        tiny.build(np.ascontiguousarray(self.queries[: tiny.tiny_rows]))
         tiny.start_searching()
         tiny.use(tiny.efforts(10)[0], 1)
         prepared = [tiny.prepare(np.ascontiguousarray(query)) for query in self.queries]
@@ -182,9 +186,8 @@ def main():
     out = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(out, "w")
-    searcher = Searcher(options.name, DataSet(options.data, options.set), len(cores), cores, options.rows)
-    if options.realtime:
-        run_before_all_others()
+    data = DataSet(options.data, options.set)
+    searcher = Searcher(options.name, data, len(cores), cores, options.rows, options.realtime)
     if options.serve:
         print(json.dumps(searcher.facts), flush=True)
         serve(searcher)

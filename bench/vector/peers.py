@@ -226,7 +226,7 @@ class Zvec(Peer):
         self.collection.optimize(zvec.OptimizeOption(concurrency=self.threads))
 
     def efforts(self, k):
-        return with_refine(EF[k], (2, 4)) if self.kind == "int8" else super().efforts(k)
+        return with_refine(EF[k], (1, 2, 4)) if self.kind == "int8" else super().efforts(k)
 
     def use(self, effort, k):
         ef, factor = parts_of(effort)
@@ -450,8 +450,8 @@ def peers():
         "hnswlib-m16": lambda d, t: Hnswlib(d, t, 16),
         "hnswlib-m32": lambda d, t: Hnswlib(d, t, 32),
         "faiss-hnsw-flat": lambda d, t: Faiss(d, t, "flat"),
-        "faiss-hnsw-sq8": lambda d, t: Faiss(d, t, "sq8", refine=(2,)),
-        "faiss-hnsw-rabitq": lambda d, t: Faiss(d, t, "rabitq", bits=4, refine=(2, 4)),
+        "faiss-hnsw-sq8": lambda d, t: Faiss(d, t, "sq8", refine=(1, 2)),
+        "faiss-hnsw-rabitq": lambda d, t: Faiss(d, t, "rabitq", bits=4, refine=(1, 2, 4)),
         "faiss-ivf-rabitq": lambda d, t: Faiss(d, t, "ivf", bits=1, refine=(4, 10)),
         "usearch-f32": lambda d, t: Usearch(d, t, "f32"),
         "usearch-bf16": lambda d, t: Usearch(d, t, "bf16"),

@@ -96,7 +96,7 @@ def cell(comparison, name, k, target):
 def speed_table(comparison):
     heads = [f"R@{k} = {target:g}" for k, target in TARGETS]
     lines = [
-        "| queries per second (times hnswlib) | " + " | ".join(heads) + " | built in, s | memory, B/vector | call, us |",
+        "| queries per second (times hnswlib) | " + " | ".join(heads) + " | built in, s (of CPU) | memory, B/vector | call, us |",
         "|---|" + "---|" * (len(heads) + 3),
     ]
     for name in comparison.names():
@@ -106,7 +106,7 @@ def speed_table(comparison):
             memory += f" + {facts['bytes_per_vector']['RssFile']:,.0f} of files"
         bold = "**" if name.startswith("loam") else ""
         cells = [cell(comparison, name, k, target) for k, target in TARGETS]
-        cells += [f"{facts['build_seconds']:,.1f}", memory, f"{facts['call_overhead_us']:.1f}"]
+        cells += [f"{facts['build_seconds']:,.1f} ({facts['build_cpu_seconds']:,.0f})", memory, f"{facts['call_overhead_us']:.1f}"]
         lines.append(f"| {bold}{name}{bold} | " + " | ".join(cells) + " |")
     return lines
 
@@ -236,8 +236,8 @@ def write(data, out, sets):
         "is of the median of the passes, and a ratio is of passes that took turns. Speeds are at exactly the recall of the "
         "column's head, interpolated between the two nearest measured points of the Pareto frontier; `(to .x)` is the "
         "highest recall reached. Recall is judged by distance: a vector counts when it is as near as the k-th true one. Memory "
-        "is what the process gained by building and one pass of searches (private memory, after the allocator returned what was free); vectors "
-        "included. Built with two threads.", "",
+        "is what the process gained by building and one pass of searches (private memory, after the allocator returned what "
+        "was free); vectors included. Built with two threads.", "",
     ]  # fmt: skip
     for comparison in comparisons:
         lines += section(comparison)

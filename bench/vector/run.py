@@ -209,6 +209,7 @@ class Bench:
         self.options, self.name = options, name
         self.directory = options.data / "results"
         self.directory.mkdir(exist_ok=True)
+        self.path = self.directory / f"{name}.json"
         self.rows = json.loads((options.data / "manifest.json").read_text())[name]["rows"]
 
     def command(self, peer):
@@ -232,12 +233,16 @@ class Bench:
         variants = [] if self.options.without_loam else list(self.options.variants)
         report = {"set": self.name, "sessions": [], "failures": {}, "load": os.getloadavg(),
                   "passes": self.options.passes, "realtime": self.options.realtime}  # fmt: skip
+        if self.options.add and self.path.is_file():
+            before = json.loads(self.path.read_text())
+            report["sessions"] = [one for one in before["sessions"] if one["peer"] not in [None, *variants, *peers]]
+            report["failures"] = {peer: why for peer, why in before["failures"].items() if peer not in peers}
         staying = [self.start(peer) for peer in variants[:1] + [BASELINE]]
         known = {}
         try:
             for peer in [None, *variants[1:], *peers]:
                 self.session(report, staying, known, peer)
-                (self.directory / f"{self.name}.json").write_text(json.dumps(report))
+                self.path.write_text(json.dumps(report))
         finally:
             for worker in staying:
                 worker.stop()
@@ -284,6 +289,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--loam", action="append", default=[], metavar="NAME=OPTIONS",
                         help="another configuration of Loam, such as 'loam 4-bit=--bits 4'")  # fmt: skip
+    parser.add_argument("--add", action="store_true", help="keep what was measured before of other libraries")
     parser.add_argument("--without-loam", action="store_true")
     parser.add_argument("--report", action="store_true", help="only write the pages, from what was measured before")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results")

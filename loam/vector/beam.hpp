@@ -14,52 +14,52 @@
 
 namespace loam::vector {
 
-/// Which nodes a search has met: open addressing, forgotten by a new generation. *needs external synchronization*
+/// Which nodes a search has met: a bit for each node there is, and a list of those to forget. Half of the neighbours a search
+/// looks at were met before, in no order that a processor could foresee, so insert() does not branch on it. *needs external
+/// synchronization*
 class VisitedSet {
  public:
-  VisitedSet() : table_(4096) {}
-
   void clear() noexcept {
+    if (count_ * 4 > words_.size())
+      std::fill(words_.begin(), words_.end(), 0);
+    else
+      for (std::size_t i = 0; i < count_; ++i) words_[met_[i] >> 6] = 0;
     count_ = 0;
-    if (++generation_ == 256) {
-      std::fill(table_.begin(), table_.end(), 0);
-      generation_ = 1;
-    }
   }
 
   /// False when it was there.
-  bool insert(Node node) {
-    const std::uint32_t wanted = (generation_ << 24) | node;
-    std::size_t at = home(node);
-    for (;; at = (at + 1) & (table_.size() - 1)) {
-      if (table_[at] == wanted) return false;
-      if (table_[at] >> 24 != generation_) break;
+  bool insert(Node node) { return !insert({&node, 1}).empty(); }
+
+  /// Those that were not there, in their order; valid until the next call.
+  std::span<const Node> insert(std::span<const Node> nodes) {
+    make_room(nodes);
+    std::uint64_t* const words = words_.data();
+    Node* const met = met_.data() + count_;
+    std::size_t fresh = 0;
+    for (const Node node : nodes) {
+      const std::uint64_t former = words[node >> 6];
+      words[node >> 6] = former | std::uint64_t{1} << (node & 63);
+      met[fresh] = node;
+      fresh += ~(former >> (node & 63)) & 1;
     }
-    table_[at] = wanted;
-    if (++count_ * 2 > table_.size()) grow();
-    return true;
+    count_ += fresh;
+    return {met, fresh};
   }
 
   std::size_t count() const noexcept { return count_; }
 
  private:
-  std::size_t home(Node node) const noexcept {
-    return (node * 0x9E3779B1u) >> (32 - static_cast<unsigned>(std::countr_zero(table_.size())));
+  void make_room(std::span<const Node> nodes) {
+    Node greatest = 0;
+    for (const Node node : nodes) greatest = std::max(greatest, node);
+    if ((greatest >> 6) >= words_.size()) [[unlikely]]
+      words_.resize(std::max<std::size_t>((greatest >> 6) + 1, 2 * words_.size()));
+    if (count_ + nodes.size() > met_.size()) [[unlikely]]
+      met_.resize(std::max<std::size_t>(1024, 2 * (count_ + nodes.size())));
   }
 
-  void grow() {
-    std::vector<std::uint32_t> former(table_.size() * 2);
-    former.swap(table_);
-    for (const std::uint32_t entry : former) {
-      if (entry >> 24 != generation_) continue;
-      std::size_t at = home(entry & 0xFFFFFF);
-      while (table_[at] != 0) at = (at + 1) & (table_.size() - 1);
-      table_[at] = entry;
-    }
-  }
-
-  std::vector<std::uint32_t> table_;  // generation in the top byte; 0 is never one
-  std::uint32_t generation_ = 1;
+  std::vector<std::uint64_t> words_;
+  std::vector<Node> met_;  // the first count_ of them
   std::size_t count_ = 0;
 };
 

@@ -253,6 +253,12 @@ struct Graph::WideScorer {
   }
 };
 
+template <class Admit>
+void keep_admitted(const Layer& layer, const Admit& admit, Edges& edges) {
+  const auto refused = [&](Node node) { return !admit(layer.slot(node)); };
+  edges.degree = static_cast<unsigned>(std::remove_if(edges.nodes, edges.nodes + edges.degree, refused) - edges.nodes);
+}
+
 // The distances of all new neighbours of a node are taken at once: their codes arrive from memory together.
 template <bool answers_only, class Scorer, class Admit, class Expanded>
 void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, const Expanded& expanded, Scratch& scratch,
@@ -301,12 +307,10 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
       if (const Found* after = pool.peek()) layer.block(after->node()).prefetch();
       layer.block(node).read(edges);
       if (!expanded(node, edges)) return;
-      for (unsigned i = 0; i < edges.degree; ++i) {
-        if (!visited.insert(edges.nodes[i])) continue;
-        nodes[count] = edges.nodes[i];
-        slots[count] = layer.slot(edges.nodes[i]);
-        if constexpr (answers_only)
-          if (!admit(slots[count])) continue;
+      if constexpr (answers_only) keep_admitted(layer, admit, edges);
+      for (const Node neighbour : visited.insert({edges.nodes, edges.degree})) {
+        nodes[count] = neighbour;
+        slots[count] = layer.slot(neighbour);
         if (count < rows_ahead) scorer.prefetch(slots[count]);
         ++count;
       }

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <map>
@@ -420,6 +423,71 @@ TEST(IndexPiecesForged, HeadsThatCannotBeAreRefused) {
     ASSERT_FALSE(loaded.ok()) << one.what;
     EXPECT_EQ(loaded.error().code(), ErrorCode::data_corruption) << one.what << loaded.error().to_string();
   }
+}
+
+TEST(IndexPiecesForged, TakeNoMemoryForWhatIsNotThere) {
+  PieceHead head = Forgery().head;
+  head.options.dimension = head.codec.dimension = head.codec.code_dimension = 65'536;
+  head.centre.resize(65'536);
+  head.slot_end = head.layers[0].node_end = slot_count_max;
+  head.layers[1].node_end = head.layers[2].node_end = slot_count_max;
+  head.live.assign((head.slot_end + 63) / 64, ~std::uint64_t{0});
+  head.live.back() >>= 64 - head.slot_end % 64;
+  head.live_count = head.slot_end;
+  head.pieces.clear();
+  const auto add = [&](PieceKind kind, std::uint8_t layer) {
+    for (std::uint32_t number = 0; number < 4096; ++number)
+      head.pieces.push_back({static_cast<std::uint8_t>(kind), layer, 0, number, 1, ~std::uint64_t{0}, number});
+  };
+  add(PieceKind::full, 0);
+  add(PieceKind::slots, 0);
+  add(PieceKind::wide, 0);
+  add(PieceKind::upper, 1);
+  add(PieceKind::upper, 2);
+  MemoryPieces pieces;
+  pieces.pieces["head"] = encode_head(head);
+  rlimit former;
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &former), 0);
+  // One piece of these vectors would be 1 GiB, all of them 4 TiB.
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const std::size_t addresses = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const rlimit tight{addresses + (std::size_t{1} << 29), former.rlim_max};
+  if (addresses < std::size_t{1} << 40) ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);  // sanitizers have more
+
+  const auto loaded = Index::load(pieces, {});
+  ::setrlimit(RLIMIT_AS, &former);
+
+  ASSERT_TRUE(loaded.ok()) << loaded.error().to_string();
+  EXPECT_EQ(loaded->report.vectors_lost, head.slot_end);
+  EXPECT_EQ(loaded->report.pieces_damaged, 4096u);
+  EXPECT_EQ(loaded->report.findings.size(), 20u);
+  EXPECT_EQ(loaded->index->size(), 0u);
+  EXPECT_LT(loaded->index->stats().memory_bytes, 1u << 20);
+}
+
+TEST(IndexPiecesForged, ExtremeCodesHoldNothingUp) {
+  Forgery forgery;
+  const std::size_t bytes = (forgery.entry_of("slots-0").bytes - sizeof(PieceHeader)) / forgery.head.slot_end;
+  const std::size_t wide_bytes = (forgery.entry_of("wide-0").bytes - 4096) / forgery.head.slot_end;
+  for (Slot slot = 0; slot < forgery.head.slot_end; ++slot) {
+    forgery.set("slots-0", (slot + 1) * bytes - 8, 1e38F);
+    forgery.set("slots-0", (slot + 1) * bytes - 4, 1e20F);
+    forgery.set("wide-0", slot * wide_bytes, 1e18F);
+    forgery.set("wide-0", slot * wide_bytes + 4, 1e38F);
+  }
+
+  auto loaded = forgery.load();
+
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_TRUE(loaded->report.healthy());
+  for (const float value : {0.0F, 1.0F, -3e38F, 3e38F, 1e-38F}) {
+    std::vector<float> vector(6, value);
+    vector[2] = 1;
+    loaded->index->put(static_cast<std::int64_t>(value), vector).value();
+    EXPECT_EQ(loaded->index->search(vector, {.k = 1}).value().neighbours.size(), 1u);
+  }
+  EXPECT_TRUE(loaded->index->verify().value().healthy());
 }
 
 TEST(IndexPiecesForged, ANewerFormatIsNotTouched) {

@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "loam/vector/directory_pieces.hpp"
 #include "loam/vector/pieces_test_support.hpp"
@@ -271,6 +274,47 @@ TEST(IndexPieces, OfAFailedSavingAreWrittenAgain) {
   EXPECT_TRUE(report.healthy()) << testing::PrintToString(report.findings);
   EXPECT_EQ(answers(*loaded), answers(*index));
   EXPECT_EQ(index->save_changed(pieces, first.checkpoint + 9).error().code(), ErrorCode::failed_precondition);
+}
+
+TEST(IndexPieces, AreOfOneMomentWhileOthersChangeTheIndex) {
+  constexpr std::size_t dimension = 8;
+  const auto index =
+      Index::create({.dimension = dimension, .max_connections = 8, .ef_construction = 16, .flat_max = 100}).value();
+  const std::vector<float> rows = normal_rows(64, dimension, 12);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> writers;
+  for (std::int64_t writer = 0; writer < 2; ++writer)
+    writers.emplace_back([&, writer] {
+      // Each id once, so that there are as many vectors as changes; every third change takes one away again.
+      for (std::int64_t i = 0; !stop && i < 20'000; ++i) {
+        const std::int64_t id = 2 * i + writer;
+        std::vector<float> vector(rows.begin() + i % 64 * dimension, rows.begin() + (i % 64 + 1) * dimension);
+        vector[0] += static_cast<float>(i / 128);
+        index->put(id, vector).value();
+        if (i % 3 == 2) index->erase(id - 2).value();
+      }
+    });
+  std::thread reader([&] {
+    while (!stop) index->search(std::span(rows).first(dimension), {.k = 5}).value();
+  });
+  MemoryPieces pieces;
+  std::uint64_t checkpoint = 0;
+
+  for (int round = 0; round < 8; ++round) {
+    const SaveReport saved = index->save_changed(pieces, checkpoint).value();
+    checkpoint = saved.checkpoint;
+    auto [loaded, report] = Index::load(pieces, {}).value();
+
+    EXPECT_TRUE(report.healthy()) << testing::PrintToString(report.findings);
+    EXPECT_EQ(loaded->sequence(), saved.sequence);
+    EXPECT_TRUE(loaded->verify().value().healthy());
+    // 3 of 4 changes put, 1 takes away; each writer is at most 3 changes into its next four.
+    EXPECT_NEAR(static_cast<double>(loaded->size()), static_cast<double>(saved.sequence) / 2, 4);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  reader.join();
 }
 
 TEST(IndexPieces, AreTheSameForTheSameIndex) {

@@ -171,6 +171,9 @@ TEST_P(SearchesWhileOthersWrite, SeeTheStateOfTheirSequence) {
         if (round % 16 == 0) {
           EXPECT_TRUE(healthy_now(*index));
         }
+        if (round % 16 == 8) {
+          EXPECT_TRUE(index->compact().ok());
+        }
       }
     } else {
       std::uint64_t latest = 0;
@@ -201,7 +204,12 @@ class SeveralWriters : public testing::TestWithParam<std::size_t> {
           const Answer answer = ask(*index_, random);
           EXPECT_LE(answer.neighbours.size(), 10'000u);
         }),
-        upkeep_([this] { EXPECT_TRUE(index_->maintain().ok()); }),
+        upkeep_([this] {
+          EXPECT_TRUE(index_->maintain().ok());
+          if (++upkeeps_ % 8 == 0) {
+            EXPECT_TRUE(index_->compact().ok());
+          }
+        }),
         audits_([this] {
           EXPECT_TRUE(healthy_now(*index_));
           std::this_thread::yield();
@@ -225,6 +233,7 @@ class SeveralWriters : public testing::TestWithParam<std::size_t> {
   };
 
   std::mt19937 random_{17};
+  std::size_t upkeeps_ = 0;
   std::unique_ptr<Index> index_;
   Stoppable searches_;
   Stoppable upkeep_;

@@ -1,0 +1,194 @@
+#include "loam/vector/beam.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <set>
+#include <vector>
+
+namespace loam::vector {
+namespace {
+
+// --- visited nodes
+
+TEST(VisitedSet, TakesEveryNodeOncePerGeneration) {
+  VisitedSet visited;
+  for (int generation = 0; generation < 3; ++generation) {
+    visited.clear();
+    for (const Node node : {Node{0}, Node{1}, no_node - 1, Node{4096}}) {
+      EXPECT_TRUE(visited.insert(node));
+      EXPECT_FALSE(visited.insert(node));
+    }
+    EXPECT_EQ(visited.count(), 4u);
+  }
+}
+
+// A generation is a byte: the table is wiped when they have all been used.
+TEST(VisitedSet, RemembersNothingOfFormerGenerationsWhenTheyWrap) {
+  VisitedSet visited;
+  for (Node round = 0; round < 1000; ++round) {
+    visited.clear();
+    for (Node i = 0; i < 20; ++i) ASSERT_TRUE(visited.insert(i * 77 + round % 5)) << "in round " << round;
+    ASSERT_EQ(visited.count(), 20u);
+  }
+}
+
+TEST(VisitedSet, GrowsInAnyGeneration) {
+  for (const int generations : {0, 1, 100, 254, 255, 256, 400}) {
+    VisitedSet visited;
+    for (int i = 0; i < generations; ++i) {
+      visited.clear();
+      for (Node node = 0; node < 50; ++node) visited.insert(node * 3);
+    }
+    visited.clear();
+    for (Node node = 0; node < 40'000; ++node) ASSERT_TRUE(visited.insert(node * 5));
+    for (Node node = 0; node < 40'000; ++node) ASSERT_FALSE(visited.insert(node * 5));
+    ASSERT_EQ(visited.count(), 40'000u);
+    visited.clear();
+    EXPECT_TRUE(visited.insert(5));
+  }
+}
+
+RC_GTEST_PROP(VisitedSet, IsASet, ()) {
+  VisitedSet visited;
+  for (int generation = *rc::gen::inRange(0, 20); generation >= 0; --generation) {
+    std::set<Node> oracle;
+    visited.clear();
+    for (int i = *rc::gen::inRange(0, 200); i > 0; --i) {
+      const auto node = static_cast<Node>(*rc::gen::inRange(0, 1 << 24)) % (i % 2 == 0 ? 64u : no_node);
+      RC_ASSERT(visited.insert(node) == oracle.insert(node).second);
+    }
+    RC_ASSERT(visited.count() == oracle.size());
+  }
+}
+
+// --- the pool
+
+TEST(Found, HoldsWhatItWasGiven) {
+  for (const float distance : {0.0f, -0.0f, 1.5f, -1.5f, 1e-38f, -3e38f, 3e38f, std::numeric_limits<float>::infinity()}) {
+    for (const Node node : {Node{0}, Node{1}, no_node - 1}) {
+      Found found(distance, node, node == 1);
+      EXPECT_EQ(found.distance(), distance);
+      EXPECT_EQ(found.node(), node);
+      EXPECT_EQ(found.eligible(), node == 1);
+      EXPECT_FALSE(found.expanded());
+      found.set_expanded();
+      EXPECT_TRUE(found.expanded());
+      EXPECT_EQ(found.distance(), distance);
+      EXPECT_EQ(found.node(), node);
+    }
+  }
+}
+
+TEST(Found, IsOrderedByDistanceThenNode) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<Found> ascending;
+  for (const float distance : {-infinity, -2.0f, -1.0f, 0.0f, 1e-30f, 1.0f, 2.0f, infinity})
+    for (const Node node : {Node{0}, Node{9}}) ascending.emplace_back(distance, node, node == 0);
+
+  EXPECT_TRUE(std::is_sorted(ascending.begin(), ascending.end()));
+  EXPECT_FALSE(ascending[3] < ascending[2]);
+}
+
+/// The rules of the pool, one item at a time: of what was offered, the nearest that count until there are `ef` of them, and
+/// of the others those that lie between.
+std::vector<Found> kept_of(std::vector<Found> offered, std::size_t ef) {
+  std::sort(offered.begin(), offered.end());
+  std::vector<Found> kept;
+  std::size_t eligible = 0;
+  for (const Found found : offered) {
+    if (eligible == ef) break;
+    kept.push_back(found);
+    eligible += found.eligible() ? 1 : 0;
+  }
+  return kept;
+}
+
+void expect_same(const Pool& pool, const std::vector<Found>& wanted) {
+  ASSERT_EQ(pool.items().size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(pool.items()[i].node(), wanted[i].node()) << i;
+    EXPECT_EQ(pool.items()[i].distance(), wanted[i].distance()) << i;
+  }
+}
+
+TEST(Pool, KeepsTheNearestOfWhatItIsOffered) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t ef = 1 + random() % 40;
+    Pool pool;
+    pool.clear(ef, 100'000);
+    std::vector<Found> all;
+    Node next = 0;
+    for (int step = 0; step < 12; ++step) {
+      std::vector<Found> fresh;
+      for (std::size_t i = random() % 20; i > 0; --i)
+        fresh.emplace_back(static_cast<float>(random() % 50), next++, random() % 3 != 0);
+      all.insert(all.end(), fresh.begin(), fresh.end());
+      pool.merge(fresh);
+    }
+
+    const std::vector<Found> wanted = kept_of(all, ef);
+    expect_same(pool, wanted);
+    EXPECT_EQ(pool.eligible(), static_cast<std::size_t>(std::count_if(wanted.begin(), wanted.end(),
+                                                                      [](Found found) { return found.eligible(); })));
+    if (pool.eligible() == ef)
+      EXPECT_EQ(pool.bound(), wanted.back().distance()) << "farther ones would not be kept";
+    else
+      EXPECT_EQ(pool.bound(), std::numeric_limits<float>::infinity());
+  }
+}
+
+// What next() returns is the nearest that is not expanded, whatever is merged between.
+TEST(Pool, ExpandsEverythingItKeepsOnceNearestFirst) {
+  std::mt19937 random(2);
+  for (int round = 0; round < 200; ++round) {
+    Pool pool;
+    pool.clear(1 + random() % 30, 1000);
+    std::set<Node> expanded;
+    Node node = 0;
+    for (int step = 0; step < 60; ++step) {
+      std::vector<Found> fresh;
+      for (std::size_t i = random() % 6; i > 0; --i)
+        fresh.emplace_back(static_cast<float>(random() % 1000), node++, random() % 2 == 0);
+      pool.merge(fresh);
+      const Found* peeked = pool.peek();
+      const Node expected = peeked == nullptr ? no_node : peeked->node();
+      for (const Found found : pool.items()) {
+        if (found.expanded()) continue;
+        EXPECT_EQ(found.node(), expected);
+        break;
+      }
+      const Found* nearest = pool.next();
+      ASSERT_EQ(nearest == nullptr ? no_node : nearest->node(), expected);
+      if (nearest != nullptr) {
+        EXPECT_TRUE(expanded.insert(nearest->node()).second) << "twice";
+      }
+    }
+    while (const Found* nearest = pool.next()) EXPECT_TRUE(expanded.insert(nearest->node()).second) << "twice";
+    for (const Found found : pool.items()) EXPECT_TRUE(expanded.contains(found.node()));
+  }
+}
+
+TEST(Pool, NeverHoldsMoreThanItIsAllowed) {
+  Pool pool;
+  pool.clear(4, 8);
+  for (Node node = 0; node < 100; ++node) {
+    std::vector<Found> fresh{Found(static_cast<float>(100 - node), node, false)};
+    pool.merge(fresh);
+  }
+  EXPECT_EQ(pool.items().size(), 8u);
+  EXPECT_EQ(pool.items().front().node(), 99u);
+  EXPECT_EQ(pool.bound(), pool.items().back().distance());
+
+  pool.clear(4, 8);
+  EXPECT_TRUE(pool.items().empty());
+  EXPECT_EQ(pool.next(), nullptr);
+  EXPECT_EQ(pool.peek(), nullptr);
+}
+
+}  // namespace
+}  // namespace loam::vector
