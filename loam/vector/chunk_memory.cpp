@@ -166,8 +166,10 @@ Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std:
 }
 
 void ChunkMemory::discard(std::size_t bytes) noexcept {
+  if (bytes >= size_bytes_) return;
   const std::size_t page = page_bytes();
   const std::size_t from = (bytes + page - 1) / page * page;
+  std::memset(data_ + bytes, 0, std::min(from, size_bytes_) - bytes);
   if (from >= size_bytes_) return;
   // Of a file of its own the blocks go too; where the file system cannot do that, they stay until the chunk goes.
   if (!mapped_file_ || ::madvise(data_ + from, size_bytes_ - from, MADV_REMOVE) != 0)

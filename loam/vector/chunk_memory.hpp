@@ -32,7 +32,8 @@ class ChunkMemory {
   ChunkMemory(ChunkMemory&& other) noexcept;
   ChunkMemory& operator=(ChunkMemory&& other) noexcept;
 
-  /// Gives the pages behind the first `bytes` bytes back; what is read there later is zero, or what the file holds.
+  /// Gives the pages behind the first `bytes` bytes back; what is read there later is zero, or, of whole pages, what the
+  /// file holds.
   void discard(std::size_t bytes) noexcept;
 
   std::byte* data() const noexcept { return data_; }

@@ -453,7 +453,9 @@ TEST(IndexPiecesForged, TakeNoMemoryForWhatIsNotThere) {
   std::ifstream("/proc/self/statm") >> pages;
   const std::size_t addresses = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const rlimit tight{addresses + (std::size_t{1} << 29), former.rlim_max};
-  if (addresses < std::size_t{1} << 40) ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);  // sanitizers have more
+  if (addresses < std::size_t{1} << 40) {  // sanitizers have more
+    ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  }
 
   const auto loaded = Index::load(pieces, {});
   ::setrlimit(RLIMIT_AS, &former);

@@ -272,7 +272,7 @@ class Index::Search {
     bool whole = false;
     if (filter_ == nullptr) {
       whole = walk.through_all(state_.slot_end.load(std::memory_order_relaxed) / 2, admit);
-      if (!whole && walk.found().size() < k_) return std::nullopt;
+      if (!whole) return std::nullopt;
     } else {
       whole = walk.through_all(first_look * ef_, admit);
       if (!whole && scan_costs_less(walk.rate())) return std::nullopt;

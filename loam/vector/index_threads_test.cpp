@@ -171,7 +171,7 @@ TEST_P(SearchesWhileOthersWrite, SeeTheStateOfTheirSequence) {
         if (round % 16 == 0) {
           EXPECT_TRUE(healthy_now(*index));
         }
-        if (round % 16 == 8) {
+        if (round % 256 == 8) {
           EXPECT_TRUE(index->compact().ok());
         }
       }
@@ -206,7 +206,7 @@ class SeveralWriters : public testing::TestWithParam<std::size_t> {
         }),
         upkeep_([this] {
           EXPECT_TRUE(index_->maintain().ok());
-          if (++upkeeps_ % 8 == 0) {
+          if (++upkeeps_ % 64 == 0) {
             EXPECT_TRUE(index_->compact().ok());
           }
         }),
