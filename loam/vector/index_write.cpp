@@ -6,6 +6,7 @@
 
 #include "loam/vector/exact.hpp"
 #include "loam/vector/index_state.hpp"
+#include "loam/vector/locality.hpp"
 #include "loam/vector/values.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -130,9 +131,14 @@ void Index::State::abandon(Slot slot) {
   waiting.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Takes all slots and writes all vectors, in parallel; on failure nothing is left of it.
+// Takes all slots and writes all vectors, in parallel, near ones near each other; on failure nothing is left of it. The
+// writes have the order of the slots.
 Result<void> Index::State::prepare_all(std::span<const std::int64_t> wanted, std::span<const float> rows,
                                        std::size_t threads, const Context& context, std::vector<Write>& writes) {
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    LOAM_TRY(check_values(rows.subspan(i * options.dimension, options.dimension), options.dimension, "the vector"));
+  const std::vector<std::uint32_t> order =
+      order_by_locality(rows, options.dimension, options.distance, options.seed, threads);
   writes.assign(wanted.size(), Write{0, no_node});
   std::atomic<std::size_t> next = 0;
   std::mutex failure_mutex;
@@ -141,9 +147,10 @@ Result<void> Index::State::prepare_all(std::span<const std::int64_t> wanted, std
     constexpr std::size_t block = 256;
     for (std::size_t first = next.fetch_add(block); first < wanted.size(); first = next.fetch_add(block)) {
       for (std::size_t i = first; i < std::min(first + block, wanted.size()); ++i) {
-        writes[i].id = wanted[i];
+        const std::size_t row = order[i];
+        writes[i].id = wanted[row];
         auto slot = context.check("adding vectors").ok()
-                        ? prepare(wanted[i], rows.subspan(i * options.dimension, options.dimension))
+                        ? prepare(wanted[row], rows.subspan(row * options.dimension, options.dimension))
                         : Result<Slot>(context.check("adding vectors").error());
         if (!slot.ok()) {
           const std::lock_guard lock(failure_mutex);
@@ -161,16 +168,27 @@ Result<void> Index::State::prepare_all(std::span<const std::int64_t> wanted, std
   return std::move(*failure);
 }
 
-// Cancelled in the middle, the rest stays unlinked: the caller abandons all of them.
+// Cancelled in the middle, the rest stays unlinked: the caller abandons all of them. Slots that follow one another are
+// mostly near each other: a few of everywhere come first, so that the graph reaches all of it, and each thread is at work
+// in a part of its own.
 void Index::State::link_all(Graph& now, std::span<const Slot> slots, std::size_t threads, const Context& context) {
-  std::atomic<std::size_t> next = 0;
-  run_on_workers(threads - 1, [&] {
-    constexpr std::size_t block = 64;
-    for (std::size_t first = next.fetch_add(block); first < slots.size(); first = next.fetch_add(block)) {
-      if (!context.check("linking vectors").ok()) return;
-      for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i) link(now, slots[i]);
-    }
-  });
+  constexpr std::size_t block = 64;
+  constexpr std::size_t stride = 16;
+  const std::size_t block_count = (slots.size() + block - 1) / block;
+  const std::size_t blocks_each = (block_count + threads - 1) / threads;
+  const auto link_part = [&](bool first_ones) {
+    std::atomic<std::size_t> next = 0;
+    run_on_workers(threads - 1, [&] {
+      for (std::size_t at = next++; at < blocks_each * threads; at = next++) {
+        const std::size_t first = (at % threads * blocks_each + at / threads) * block;
+        if (!context.check("linking vectors").ok()) return;
+        for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i)
+          if ((i % stride == 0) == first_ones) link(now, slots[i]);
+      }
+    });
+  };
+  link_part(true);
+  link_part(false);
 }
 
 Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {

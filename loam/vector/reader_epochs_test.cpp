@@ -104,7 +104,8 @@ TEST(ReaderEpochs, NobodyReadsWhatWasFreed) {
     const std::size_t fresh = unused.back();
     unused.pop_back();
     freed[fresh].store(false);
-    retired.emplace_back(current.exchange(fresh), epochs.advance());
+    const std::size_t former = current.exchange(fresh);
+    retired.emplace_back(former, epochs.advance());
     ++changes;
   }
   stop.store(true);
