@@ -82,18 +82,31 @@ unsigned code_bits_for(Distance distance, std::size_t dimension) {
   return dimension <= 768 ? 2 : 1;
 }
 
+std::size_t code_dimension_for(Distance distance, std::size_t dimension, unsigned bits) {
+  if (distance == Distance::manhattan || bits != code_bits_for(distance, dimension)) return 0;
+  const std::size_t bytes_max = dimension <= 1536 ? 160 : 320;
+  const std::size_t components = bytes_max * 8 / bits;
+  return components < dimension ? components : 0;
+}
+
 CodeChoice choose_code(const CodecOptions& options, const CodeFrame& frame, std::span<const float> rows) {
   const bool manhattan = options.distance == Distance::manhattan;
   const unsigned bits_max = manhattan ? 8 : 4;
   CodecOptions tried = options;
   tried.bits = code_bits_for(options.distance, options.code_dimension == 0 ? options.dimension : options.code_dimension);
   const Sample sample = sample_of(options.distance, options.dimension, rows);
-  if (sample.queries.empty()) return {tried.bits, 1};
+  const auto choose_components = [&] {
+    if (options.code_dimension == 0)
+      tried.code_dimension = code_dimension_for(options.distance, options.dimension, tried.bits);
+  };
+  choose_components();
+  if (sample.queries.empty()) return {tried.bits, tried.code_dimension, 1};
   while (true) {
     const Codec codec(tried, frame.centre, frame.length_max);
     const double recall = recall_of(codec, sample, tried.bits == 1 ? 100 : 50);
-    if (recall >= recall_wanted || tried.bits == bits_max) return {tried.bits, recall};
+    if (recall >= recall_wanted || tried.bits == bits_max) return {tried.bits, tried.code_dimension, recall};
     tried.bits = manhattan ? bits_max : tried.bits + 1;
+    choose_components();
   }
 }
 

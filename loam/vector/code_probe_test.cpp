@@ -41,6 +41,18 @@ TEST(CodeProbe, TakesFewerBitsWhereThereAreMoreDimensions) {
   EXPECT_EQ(code_bits_for(Distance::manhattan, 1536), 4u);
 }
 
+TEST(CodeProbe, TakesAsManyComponentsAsFit) {
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 384, 2), 0u) << "all";
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 640, 2), 0u);
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 768, 2), 640u);
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 768, 3), 0u) << "who needs more bits needs all components";
+  EXPECT_EQ(code_dimension_for(Distance::inner_product, 1024, 1), 0u);
+  EXPECT_EQ(code_dimension_for(Distance::euclidean, 1536, 1), 1280u);
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 3072, 1), 2560u);
+  EXPECT_EQ(code_dimension_for(Distance::cosine, 4096, 1), 2560u);
+  EXPECT_EQ(code_dimension_for(Distance::manhattan, 4096, 4), 0u);
+}
+
 TEST(CodeProbe, KeepsTheBitsOfTheDimensionWhereTheyDo) {
   // Directions from the centre are what a code holds best: few of them, and weak noise around.
   const auto rows = clustered_rows(2064, 384, 200, 1.0F);

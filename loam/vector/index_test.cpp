@@ -538,6 +538,29 @@ TEST(Index, SearchManyIsSearchForEachQuery) {
   }
 }
 
+// What is in memory whatever becomes of the full vectors: codes, edges, layers and ids.
+TEST(Index, TakesFewBytesOfMemoryForEachVector) {
+  constexpr std::size_t count = 1000;
+  struct Limit {
+    std::size_t dimension;
+    unsigned code_bits;  // what embeddings of this dimension get
+    std::size_t bytes_max;
+  };
+  for (const Limit& limit : {Limit{384, 2, 220}, Limit{768, 2, 300}, Limit{1024, 1, 300}, Limit{1536, 1, 300},
+                             Limit{3072, 1, 500}, Limit{4096, 1, 500}}) {
+    auto index =
+        Index::create({.dimension = limit.dimension, .ef_construction = 16, .code_bits = limit.code_bits, .flat_max = 100})
+            .value();
+    const Rows rows = normal_rows(2 * count, limit.dimension, 62);
+    const std::span<const float> all = rows.values;
+    ASSERT_TRUE(index->put_many(ids_from(0, count), all.first(all.size() / 2), 2).ok());
+    const std::size_t of_half = index->stats().memory_bytes;
+    ASSERT_TRUE(index->put_many(ids_from(count, count), all.last(all.size() / 2), 2).ok());
+
+    EXPECT_LE(index->stats().memory_bytes - of_half, count * limit.bytes_max) << limit.dimension << " dimensions";
+  }
+}
+
 TEST(Index, FilesOfADirectoryHoldWhatMemoryWould) {
   const auto directory = std::filesystem::path(testing::TempDir());
   const Rows rows = normal_rows(500, 8, 61);

@@ -214,7 +214,15 @@ Result<std::unique_ptr<const Codec>> Index::State::train(std::span<const Slot> s
   wanted.distance = options.distance;
   wanted.code_dimension = options.code_dimension;
   wanted.seed = options.seed;
-  wanted.bits = options.code_bits != 0 ? options.code_bits : choose_code(wanted, frame, sample).bits;
+  if (options.code_bits != 0) {
+    wanted.bits = options.code_bits;
+    if (options.code_dimension == 0)
+      wanted.code_dimension = code_dimension_for(options.distance, dimension, options.code_bits);
+  } else {
+    const CodeChoice choice = choose_code(wanted, frame, sample);
+    wanted.bits = choice.bits;
+    wanted.code_dimension = choice.code_dimension;
+  }
   return std::unique_ptr<const Codec>(std::make_unique<Codec>(wanted, std::move(frame.centre), frame.length_max));
 }
 
