@@ -98,13 +98,20 @@ bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer
   scratch.candidates.clear();
   if (scratch.entries.empty()) return false;
   std::size_t ignored = 0;
-  const std::size_t ef = layer.lowest() ? options_.ef_construction : std::max<std::size_t>(options_.ef_construction / 2, 16);
-  scratch.pool.clear(ef, 2 * ef);
-  beam<false>(layer, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
-  for (const Found found : scratch.pool.items()) {
-    const Slot other = layer.slot(found.node());
-    if (other == slot || layer.block(found.node()).state().closing()) continue;
-    scratch.candidates.push_back({found.distance(), found.node(), other});
+  const std::size_t wanted =
+      layer.lowest() ? options_.ef_construction : std::max<std::size_t>(options_.ef_construction / 2, 16);
+  // Nodes that are leaving stay where they are until they are swept, and may be all that is near: then it looks farther.
+  for (std::size_t ef = wanted; scratch.candidates.size() < wanted / 2; ef *= 2) {
+    scratch.pool.clear(ef, 2 * ef);
+    beam<false>(layer, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
+    scratch.candidates.clear();
+    for (const Found found : scratch.pool.items()) {
+      const Slot other = layer.slot(found.node());
+      if (other == slot || layer.block(found.node()).state().closing()) continue;
+      scratch.candidates.push_back({found.distance(), found.node(), other});
+      if (scratch.candidates.size() == wanted) break;
+    }
+    if (scratch.pool.items().size() < ef) break;  // that was everything
   }
   return !scratch.candidates.empty();
 }

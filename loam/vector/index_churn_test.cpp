@@ -186,6 +186,33 @@ TEST_P(IndexTurnover, LeavesNoneUnreachableAndSearchesAsAFreshOne) {
 
 // --- all of them, and the ones that matter most
 
+// A neighbourhood was erased, too small to be swept at once; the next vector of it was searched for among nodes that were
+// leaving, found nothing else, and was searched for again, for ever.
+TEST(IndexChurn, AVectorComesWhereAllOthersAreLeaving) {
+  constexpr std::size_t others = 2000;
+  constexpr std::size_t leaving = 60;
+  auto index =
+      Index::create({.dimension = 8, .distance = Distance::euclidean, .ef_construction = 16, .flat_max = 100}).value();
+  Oracle oracle({.dimension = 8, .distance = Distance::euclidean});
+  const Rows rows = normal_rows(others, 8, 1);
+  const Rows near = clustered_rows(leaving + 20, Rows{8, std::vector<float>(8, 30)}, 0.1f, 2);
+  ASSERT_TRUE(index->put_many(ids_from(0, others), rows.values, 1).ok());
+  oracle.put_all(ids_from(0, others), rows);
+  for (std::size_t i = 0; i < leaving; ++i) ASSERT_TRUE(index->put(static_cast<std::int64_t>(others + i), near[i]).ok());
+  for (std::size_t i = 0; i < leaving; ++i) ASSERT_TRUE(index->erase(static_cast<std::int64_t>(others + i)).value());
+
+  for (std::size_t i = leaving; i < leaving + 20; ++i) {
+    ASSERT_TRUE(index->put(static_cast<std::int64_t>(others + i), near[i]).ok());
+    oracle.put(static_cast<std::int64_t>(others + i), near[i]);
+  }
+
+  EXPECT_TRUE(healthy(*index));
+  EXPECT_GE(mean_recall(*index, oracle, Rows{8, {near.values.end() - 20 * 8, near.values.end()}}, {.k = 10, .ef = 64}),
+            0.99);
+  ASSERT_TRUE(index->maintain().ok());
+  EXPECT_TRUE(healthy(*index));
+}
+
 TEST(IndexChurn, AllErasedAndPutAgainUseTheSameSlots) {
   const Rows rows = normal_rows(fewer_when_sanitized(1200), 16, 5);
   const Rows queries = normal_rows(20, 16, 6);
