@@ -14,9 +14,9 @@
 
 namespace loam::vector {
 
-/// Which nodes a search has met: a bit for each node there is, and a list of those to forget. Half of the neighbours a search
-/// looks at were met before, in no order that a processor could foresee, so insert() does not branch on it. *needs external
-/// synchronization*
+/// Which nodes a search has met: a bit for each node there is, and a list of those to forget. Half of the neighbours that a
+/// search looks at were met before, in no order that a processor could foresee, so insert() does not branch on it. *needs
+/// external synchronization*
 class VisitedSet {
  public:
   void clear() noexcept {
