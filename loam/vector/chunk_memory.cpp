@@ -85,10 +85,6 @@ int reserve(int fd, std::size_t bytes) {
   return failed;
 }
 
-}  // namespace
-
-namespace {
-
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
@@ -140,7 +136,7 @@ Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std:
   if (file_bytes > bytes)
     return invalid_argument("a chunk of " + std::to_string(bytes) + " bytes cannot begin with " +
                             std::to_string(file_bytes) + " of " + name);
-  if (offset % static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) != 0)
+  if (offset % page_bytes() != 0)
     return unsupported("pages of this machine do not begin at byte " + std::to_string(offset) + " of a file");
   const File opened(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait
   if (opened.fd() < 0 && errno == ENOENT) return not_found("there is no file " + name);
@@ -158,7 +154,7 @@ Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std:
   void* data = ::mmap(chunk.data_, file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, opened.fd(),
                       static_cast<off_t>(offset));
   if (data == MAP_FAILED) return failure("map " + std::to_string(file_bytes) + " bytes of " + name, errno);
-  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t page = page_bytes();
   const std::size_t mapped_end = std::min(bytes, (file_bytes + page - 1) / page * page);
   if (size - offset > file_bytes && mapped_end > file_bytes)
     std::memset(chunk.data_ + file_bytes, 0, mapped_end - file_bytes);

@@ -5,6 +5,7 @@
 
 #include "loam/vector/index_test_support.hpp"
 
+// Which plan a filter gets, and how well it answers. What every filter is owed is in index_filter_test.cpp.
 namespace loam::vector {
 namespace {
 

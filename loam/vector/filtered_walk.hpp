@@ -89,11 +89,10 @@ class FilteredWalk {
       std::pop_heap(frontier_.begin(), frontier_.end(), farther);
       frontier_.pop_back();
       layer.block(nearest.node()).read(edges);
+      const Node* const last =
+          std::remove_if(edges.nodes, edges.nodes + edges.degree, [&](Node node) { return !wanted(node); });
       std::size_t count = 0;
-      for (unsigned i = 0; i < edges.degree; ++i) {
-        if (!wanted(edges.nodes[i]) || !scratch_.visited.insert(edges.nodes[i])) continue;
-        meet(edges.nodes[i], count++);
-      }
+      for (const Node node : scratch_.visited.insert({edges.nodes, last})) meet(node, count++);
       if (!frontier_.empty()) layer.block(frontier_.front().node()).prefetch();
       offer(count, admit);
     }

@@ -79,7 +79,7 @@ void Graph::descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch
       scratch.entries.push_back(root);
     }
     scratch.pool.clear(upper_ef, 4 * upper_ef);
-    beam<false>(here, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
+    beam(here, scorer, [](Slot) { return true; }, scratch, ignored);
     scratch.entries.clear();
     for (const Found found : scratch.pool.items().first(std::min(entry_count, scratch.pool.items().size())))
       scratch.entries.push_back(here.below(found.node()));
@@ -103,7 +103,7 @@ bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer
   // Nodes that are leaving stay where they are until they are swept, and may be all that is near: then it looks farther.
   for (std::size_t ef = wanted; scratch.candidates.size() < wanted / 2; ef *= 2) {
     scratch.pool.clear(ef, 2 * ef);
-    beam<false>(layer, scorer, [](Slot) { return true; }, [](Node, const Edges&) { return true; }, scratch, ignored);
+    beam(layer, scorer, [](Slot) { return true; }, scratch, ignored);
     scratch.candidates.clear();
     for (const Found found : scratch.pool.items()) {
       const Slot other = layer.slot(found.node());
@@ -167,9 +167,7 @@ void Graph::link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch
 // Distances as the topology wants them, nearest first.
 void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const {
   scratch.records.clear();
-  for (const Candidate& candidate : candidates) {
-    scratch.records.push_back(wide(candidate.slot));
-  }
+  for (const Candidate& candidate : candidates) scratch.records.push_back(wide(candidate.slot));
   scratch.distances.resize(candidates.size());
   for (std::size_t at = 0; at < candidates.size(); at += 64) {
     const std::size_t count = std::min<std::size_t>(64, candidates.size() - at);

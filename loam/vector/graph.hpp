@@ -138,13 +138,9 @@ class Graph {
   void descend(Scratch& scratch) const;
 
   /// Best-first search of the lowest layer from scratch.entries with narrow codes; `admit(slot)` says what counts as an
-  /// answer, `go_on(node, edges)` is asked at each node that is expanded.
-  template <class Admit, class GoOn>
-  void search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, GoOn go_on,
-              std::size_t& estimates) const;
-  /// The same along edges between answers only.
-  template <class Admit, class GoOn>
-  void search_among(Scratch& scratch, std::size_t ef, Admit admit, GoOn go_on, std::size_t& estimates) const;
+  /// answer.
+  template <class Admit>
+  void search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, std::size_t& estimates) const;
 
   /// Calls body(member) for the chain of a slot.
   template <class Body>
@@ -176,9 +172,13 @@ class Graph {
   struct WideScorer;
 
   std::size_t level_of(Slot slot) const noexcept;
-  template <bool answers_only, class Scorer, class Admit, class Expanded>
-  void beam(const Layer& layer, const Scorer& scorer, const Admit& admit, const Expanded& expanded, Scratch& scratch,
-            std::size_t& estimates) const;
+  struct Unobserved {
+    void operator()(Node, const Edges&) const noexcept {}
+  };
+  /// `expanded(node, edges)` sees each node that is expanded.
+  template <class Scorer, class Admit, class Expanded = Unobserved>
+  void beam(const Layer& layer, const Scorer& scorer, const Admit& admit, Scratch& scratch, std::size_t& estimates,
+            const Expanded& expanded = {}) const;
   template <class Scorer>
   void descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const;
   template <class Scorer>
@@ -253,16 +253,10 @@ struct Graph::WideScorer {
   }
 };
 
-template <class Admit>
-void keep_admitted(const Layer& layer, const Admit& admit, Edges& edges) {
-  const auto refused = [&](Node node) { return !admit(layer.slot(node)); };
-  edges.degree = static_cast<unsigned>(std::remove_if(edges.nodes, edges.nodes + edges.degree, refused) - edges.nodes);
-}
-
 // The distances of all new neighbours of a node are taken at once: their codes arrive from memory together.
-template <bool answers_only, class Scorer, class Admit, class Expanded>
-void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, const Expanded& expanded, Scratch& scratch,
-                 std::size_t& estimates) const {
+template <class Scorer, class Admit, class Expanded>
+void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, Scratch& scratch, std::size_t& estimates,
+                 const Expanded& expanded) const {
   VisitedSet& visited = scratch.visited;
   Pool& pool = scratch.pool;
   visited.clear();
@@ -278,7 +272,7 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
     const float bound = pool.bound();
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i)
-      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], answers_only || admit(slots[i]));
+      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], admit(slots[i]));
     pool.merge({found, kept});
   };
 
@@ -306,8 +300,7 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
       const Node node = nearest->node();
       if (const Found* after = pool.peek()) layer.block(after->node()).prefetch();
       layer.block(node).read(edges);
-      if (!expanded(node, edges)) return;
-      if constexpr (answers_only) keep_admitted(layer, admit, edges);
+      expanded(node, edges);
       for (const Node neighbour : visited.insert({edges.nodes, edges.degree})) {
         nodes[count] = neighbour;
         slots[count] = layer.slot(neighbour);
@@ -320,17 +313,10 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, c
   }
 }
 
-template <class Admit, class GoOn>
-void Graph::search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, GoOn go_on,
-                   std::size_t& estimates) const {
+template <class Admit>
+void Graph::search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, std::size_t& estimates) const {
   scratch.pool.clear(ef, items_max);
-  beam<false>(lowest_, NarrowScorer{*this, scratch.query}, admit, go_on, scratch, estimates);
-}
-
-template <class Admit, class GoOn>
-void Graph::search_among(Scratch& scratch, std::size_t ef, Admit admit, GoOn go_on, std::size_t& estimates) const {
-  scratch.pool.clear(ef, 4 * ef);
-  beam<true>(lowest_, NarrowScorer{*this, scratch.query}, admit, go_on, scratch, estimates);
+  beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates);
 }
 
 }  // namespace loam::vector

@@ -81,9 +81,8 @@ bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
   std::size_t ignored = 0;
   const auto note = [&](Node other, const Edges& edges) {
     if (other != node && edges.contains(node)) pointing.push_back(other);
-    return true;
   };
-  beam<false>(layer, WideScorer{*this, wide(slot)}, [](Slot) { return true; }, note, scratch, ignored);
+  beam(layer, WideScorer{*this, wide(slot)}, [](Slot) { return true; }, scratch, ignored, note);
   std::vector<Candidate>& near = scratch.chosen;
   near.clear();
   for (const Found found : scratch.pool.items())

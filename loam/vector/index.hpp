@@ -34,7 +34,7 @@ struct IndexOptions {
   std::size_t ef_search = 64;         ///< what a search uses that names no ef
   std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
   unsigned code_bits = 0;             ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe
-  std::size_t code_dimension = 0;     ///< components in the narrow code; 0: as many as fit in 160 bytes (320 above 1,536)
+  std::size_t code_dimension = 0;     ///< components in the narrow code; 0: those that fit in 160 bytes (320 above 1,536)
   Elements elements = Elements::f32;  ///< how full vectors are kept
   std::size_t flat_max = 4096;        ///< up to so many vectors every search is exact
   std::filesystem::path directory;    ///< where full vectors and wide codes are mapped from; empty: in memory

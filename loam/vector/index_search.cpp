@@ -15,8 +15,8 @@ namespace loam::vector {
 namespace {
 
 /// A filtered walk compares about so many codes for each candidate kept (ef) where everything passes, and 1 / sqrt(share)
-/// times as many where a share does. In this time a scan compares twice as many. All measured:
-/// bench/results/vector_index.md.
+/// times as many where a share does. In this time a scan compares twice as many. Both fitted to the sweep over filters of
+/// vector_index_bench.cpp, which shows what comes of it.
 constexpr double walk_estimates = 16;
 constexpr double estimates_per_scanned = 2;
 /// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less; whether anything passes
@@ -158,7 +158,8 @@ class Index::Search {
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
-  // Calls body(slots, count) with up to `scan_batch` of what the filter passes, ascending, live or not.
+  // Calls body(slots, count) with up to `scan_batch` of what the filter passes, ascending: live now or when the search
+  // began.
   template <class Meet, class Body>
   Result<void> for_slots(Meet meet, Body body) {
     const Slot end = state_.slot_end.load(std::memory_order_acquire);
@@ -184,7 +185,7 @@ class Index::Search {
     return {};
   }
 
-  // What for_slots() has not looked at.
+  // What for_slots() leaves open.
   bool scanned(Slot slot) const { return visible(slot) && (!wants_predicate() || (*predicate_)(state_.full.id(slot))); }
 
   Result<void> exact_scan(SearchResult& result) {
@@ -249,9 +250,7 @@ class Index::Search {
     std::optional<std::vector<Ranked>> candidates;
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
-      graph_->search(
-          scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); },
-          [](Node, const Edges&) { return true; }, result.estimates);
+      graph_->search(scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); }, result.estimates);
       candidates = answers_of(scratch_.pool.items());
     } else {
       result.plan = Plan::filtered_graph;

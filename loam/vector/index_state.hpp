@@ -55,7 +55,7 @@ struct Index::State {
                            const Context& context, std::vector<Write>& writes);
   Result<void> add_all(std::span<const std::int64_t> added, std::span<const float> rows, std::size_t threads,
                        const Context& context, std::vector<Write>& writes, std::uint64_t wanted);
-  void link_all(Graph& graph, std::span<const Slot> slots, std::size_t threads, const Context& context);
+  Result<void> link_all(Graph& graph, std::span<const Slot> slots, std::size_t threads, const Context& context);
 
   // --- saving (index_save.cpp)
   Result<SaveReport> save(PieceSink& sink, std::uint64_t since, const Context& context);

@@ -203,6 +203,27 @@ TEST(Index, ACancelledPutManyLeavesNothingBehind) {
   }
 }
 
+// Enough of them to be put in order, which looks at all of them before they are checked.
+TEST(Index, APutManyWithOneBadVectorAmongThousandsLeavesNothingBehind) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const std::size_t flat_max : {std::size_t{0}, std::size_t{10'000}}) {
+      auto index = Index::create({.dimension = 8, .ef_construction = 16, .flat_max = flat_max}).value();
+      Rows rows = normal_rows(5000, 8, 63);
+      ASSERT_TRUE(index->put_many(ids_from(0, 20), std::span(rows.values).first(20 * 8), 1).ok());
+      rows[4321][5] = bad;
+
+      EXPECT_EQ(code_of(index->put_many(ids_from(0, 5000), rows.values, 2)), ErrorCode::invalid_argument);
+
+      EXPECT_EQ(index->size(), 20u);
+      EXPECT_TRUE(no_slot_is_lost(*index));
+      EXPECT_TRUE(healthy(*index));
+      rows[4321][5] = 1;
+      ASSERT_TRUE(index->put_many(ids_from(0, 5000), rows.values, 2).ok());
+      EXPECT_EQ(index->size(), 5000u);
+    }
+  }
+}
+
 // Cancelled while vectors are linked: those that are in the graph already leave it again.
 TEST(Index, APutManyCancelledInTheMiddleLeavesNothingBehind) {
   auto index = Index::create({.dimension = 16, .distance = Distance::euclidean, .flat_max = 0}).value();

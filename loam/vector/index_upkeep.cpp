@@ -166,18 +166,17 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   auto fresh = std::make_unique<Graph>(graph_options(), std::move(codec), full);
   for (Slot slot = 0; slot < end; slot += 64) LOAM_TRY(fresh->reserve(slot));
   if (end > 0) LOAM_TRY(fresh->reserve(end - 1));
-  std::atomic<std::size_t> next = 0;
-  run_on_workers(threads - 1, [&] {
-    constexpr std::size_t block = 256;
+  const auto encode_some = [&](const ParallelBlock& block) -> Result<void> {
     std::vector<float> vector(options.dimension);
-    for (std::size_t first = next.fetch_add(block); first < slots.size(); first = next.fetch_add(block))
-      for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i) {
-        full.read(slots[i], vector.data());
-        fresh->encode(slots[i], vector.data());
-      }
-  });
-  link_all(*fresh, slots, threads, context);
-  LOAM_TRY(context.check("building the graph"));
+    for (std::size_t i = block.first; i < block.last; ++i) {
+      full.read(slots[i], vector.data());
+      fresh->encode(slots[i], vector.data());
+    }
+    return {};
+  };
+  LOAM_TRY(parallel_for({.count = slots.size(), .block_size = 256, .threads = threads, .operation = "encoding vectors"},
+                        context, encode_some));
+  LOAM_TRY(link_all(*fresh, slots, threads, context));
   // Dead ones too: a search that goes on began when they were live.
   for (Slot slot = 0; slot < end; ++slot) {
     const NodeState flat_one(flat_state(slot).load());

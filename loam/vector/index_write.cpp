@@ -135,60 +135,43 @@ void Index::State::abandon(Slot slot) {
 // writes have the order of the slots.
 Result<void> Index::State::prepare_all(std::span<const std::int64_t> wanted, std::span<const float> rows,
                                        std::size_t threads, const Context& context, std::vector<Write>& writes) {
-  for (std::size_t i = 0; i < wanted.size(); ++i)
-    LOAM_TRY(check_values(rows.subspan(i * options.dimension, options.dimension), options.dimension, "the vector"));
-  const std::vector<std::uint32_t> order =
-      order_by_locality(rows, options.dimension, options.distance, options.seed, threads);
+  LOAM_TRY(const std::vector<std::uint32_t> order,
+           order_by_locality(rows, options.dimension, options.distance, options.seed, threads, context));
   writes.assign(wanted.size(), Write{0, no_node});
-  std::atomic<std::size_t> next = 0;
-  std::mutex failure_mutex;
-  std::optional<Error> failure;
-  run_on_workers(threads - 1, [&] {
-    constexpr std::size_t block = 256;
-    for (std::size_t first = next.fetch_add(block); first < wanted.size(); first = next.fetch_add(block)) {
-      for (std::size_t i = first; i < std::min(first + block, wanted.size()); ++i) {
-        const std::size_t row = order[i];
-        writes[i].id = wanted[row];
-        auto slot = context.check("adding vectors").ok()
-                        ? prepare(wanted[row], rows.subspan(row * options.dimension, options.dimension))
-                        : Result<Slot>(context.check("adding vectors").error());
-        if (!slot.ok()) {
-          const std::lock_guard lock(failure_mutex);
-          if (!failure) failure = slot.error();
-          next.store(wanted.size());
-          return;
-        }
-        writes[i].slot = slot.value();
-      }
+  const auto prepare_some = [&](const ParallelBlock& block) -> Result<void> {
+    for (std::size_t i = block.first; i < block.last; ++i) {
+      writes[i].id = wanted[order[i]];
+      LOAM_TRY(writes[i].slot, prepare(writes[i].id, rows.subspan(order[i] * options.dimension, options.dimension)));
     }
-  });
-  if (!failure) return {};
+    return {};
+  };
+  Result<void> done = parallel_for(
+      {.count = wanted.size(), .block_size = 64, .threads = threads, .operation = "adding vectors"}, context, prepare_some);
+  if (done.ok()) return done;
   for (const Write& write : writes)
     if (write.slot != no_node) give_back(write.slot);
-  return std::move(*failure);
+  return done;
 }
 
 // Cancelled in the middle, the rest stays unlinked: the caller abandons all of them. Slots that follow one another are
 // mostly near each other: a few of everywhere come first, so that the graph reaches all of it, and each thread is at work
 // in a part of its own.
-void Index::State::link_all(Graph& now, std::span<const Slot> slots, std::size_t threads, const Context& context) {
-  constexpr std::size_t block = 64;
+Result<void> Index::State::link_all(Graph& now, std::span<const Slot> slots, std::size_t threads, const Context& context) {
+  constexpr std::size_t block_size = 64;
   constexpr std::size_t stride = 16;
-  const std::size_t block_count = (slots.size() + block - 1) / block;
+  const std::size_t block_count = (slots.size() + block_size - 1) / block_size;
   const std::size_t blocks_each = (block_count + threads - 1) / threads;
+  const ParallelOptions parallel{.count = blocks_each * threads, .threads = threads, .operation = "linking vectors"};
   const auto link_part = [&](bool first_ones) {
-    std::atomic<std::size_t> next = 0;
-    run_on_workers(threads - 1, [&] {
-      for (std::size_t at = next++; at < blocks_each * threads; at = next++) {
-        const std::size_t first = (at % threads * blocks_each + at / threads) * block;
-        if (!context.check("linking vectors").ok()) return;
-        for (std::size_t i = first; i < std::min(first + block, slots.size()); ++i)
-          if ((i % stride == 0) == first_ones) link(now, slots[i]);
-      }
+    return parallel_for(parallel, context, [&](const ParallelBlock& block) -> Result<void> {
+      const std::size_t first = (block.first % threads * blocks_each + block.first / threads) * block_size;
+      for (std::size_t i = first; i < std::min(first + block_size, slots.size()); ++i)
+        if ((i % stride == 0) == first_ones) link(now, slots[i]);
+      return {};
     });
   };
-  link_part(true);
-  link_part(false);
+  LOAM_TRY(link_part(true));
+  return link_part(false);
 }
 
 Result<Slot> Index::put(std::int64_t id, std::span<const float> vector) {
@@ -279,9 +262,9 @@ Result<void> Index::State::add_all(std::span<const std::int64_t> added, std::spa
   LOAM_TRY(prepare_all(added, rows, threads, context, prepared));
   std::vector<Slot> slots;
   for (const Write& write : prepared) slots.push_back(write.slot);
-  if (Graph* now = graph.load(std::memory_order_acquire)) link_all(*now, slots, threads, context);
   writes.insert(writes.end(), prepared.begin(), prepared.end());
-  Result<void> done = context.check("adding vectors");
+  Result<void> done;
+  if (Graph* now = graph.load(std::memory_order_acquire)) done = link_all(*now, slots, threads, context);
   if (done.ok()) {
     if (auto committed = commit(writes, wanted); !committed.ok()) done = committed.error();
   }

@@ -1,7 +1,6 @@
 #include "loam/vector/locality.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 #include <random>
 
@@ -47,22 +46,22 @@ class Pivots {
 /// Sorts numbers of rows by the pivot that each is nearest to, and keeps their order otherwise.
 class Sorter {
  public:
-  Sorter(std::span<const float> rows, std::size_t dimension, Distance distance, std::uint64_t seed)
-      : rows_(rows), dimension_(dimension), distance_(distance), random_(seed) {}
+  Sorter(std::span<const float> rows, std::size_t dimension, Distance distance, std::uint64_t seed, const Context& context)
+      : rows_(rows), dimension_(dimension), distance_(distance), random_(seed), context_(context) {}
 
   /// Returns where the rows of each pivot begin, and the end of the last.
-  std::vector<std::size_t> sort(std::span<std::uint32_t> order, std::size_t threads) {
+  Result<std::vector<std::size_t>> sort(std::span<std::uint32_t> order, std::size_t threads) {
     std::uint32_t chosen[pivot_count];
     for (std::uint32_t& row : chosen) row = order[random_() % order.size()];
     const Pivots pivots(rows_, dimension_, distance_, chosen);
     std::vector<std::uint8_t> places(order.size());
-    std::atomic<std::size_t> next = 0;
-    run_on_workers(threads - 1, [&] {
-      constexpr std::size_t block = 64;
-      for (std::size_t first = next.fetch_add(block); first < order.size(); first = next.fetch_add(block))
-        for (std::size_t i = first; i < std::min(first + block, order.size()); ++i)
-          places[i] = static_cast<std::uint8_t>(pivots.nearest(rows_.data() + order[i] * dimension_));
-    });
+    const auto compare = [&](const ParallelBlock& block) -> Result<void> {
+      for (std::size_t i = block.first; i < block.last; ++i)
+        places[i] = static_cast<std::uint8_t>(pivots.nearest(rows_.data() + order[i] * dimension_));
+      return {};
+    };
+    LOAM_TRY(parallel_for({.count = order.size(), .block_size = 64, .threads = threads, .operation = "ordering vectors"},
+                          context_, compare));
     std::vector<std::size_t> begins(pivot_count + 1);
     for (const std::uint8_t place : places) ++begins[place + 1u];
     std::partial_sum(begins.begin(), begins.end(), begins.begin());
@@ -78,20 +77,21 @@ class Sorter {
   const std::size_t dimension_;
   const Distance distance_;
   std::mt19937_64 random_;
+  const Context& context_;
 };
 
 }  // namespace
 
-std::vector<std::uint32_t> order_by_locality(std::span<const float> rows, std::size_t dimension, Distance distance,
-                                             std::uint64_t seed, std::size_t threads) {
+Result<std::vector<std::uint32_t>> order_by_locality(std::span<const float> rows, std::size_t dimension, Distance distance,
+                                                     std::uint64_t seed, std::size_t threads, const Context& context) {
   std::vector<std::uint32_t> order(rows.size() / dimension);
   std::iota(order.begin(), order.end(), 0u);
   if (order.size() < locality_min) return order;
-  Sorter sorter(rows, dimension, distance, seed);
-  const std::vector<std::size_t> begins = sorter.sort(order, threads);
+  Sorter sorter(rows, dimension, distance, seed, context);
+  LOAM_TRY(const std::vector<std::size_t> begins, sorter.sort(order, threads));
   for (std::size_t i = 0; i + 1 < begins.size(); ++i) {
     const std::size_t count = begins[i + 1] - begins[i];
-    if (count > 2 * pivot_count) sorter.sort(std::span(order).subspan(begins[i], count), threads);
+    if (count > 2 * pivot_count) LOAM_TRY(sorter.sort(std::span(order).subspan(begins[i], count), threads));
   }
   return order;
 }

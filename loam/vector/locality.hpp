@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "loam/core/context.hpp"
+#include "loam/core/result.hpp"
 #include "loam/vector/flat_index.hpp"
 
 namespace loam::vector {
@@ -15,9 +17,10 @@ namespace loam::vector {
 /// the nearest of 32 rows taken at random, and among those of one such to the nearest of 32 of them. Fewer than
 /// locality_min rows keep their order. What is linked and stored in this order finds its neighbours in the caches, when it
 /// comes and when it is searched (Coleman et al., Graph Reordering for Cache-Efficient Near Neighbor Search, 2021). The same
-/// for the same rows and seed, on one instruction set. *thread-safe*; 64 distances for each row, on `threads` threads.
-std::vector<std::uint32_t> order_by_locality(std::span<const float> rows, std::size_t dimension, Distance distance,
-                                             std::uint64_t seed, std::size_t threads);
+/// for the same rows and seed, on one instruction set; rows may hold anything. Fails only as the context does.
+/// *thread-safe*; 64 distances for each row, on `threads` threads.
+Result<std::vector<std::uint32_t>> order_by_locality(std::span<const float> rows, std::size_t dimension, Distance distance,
+                                                     std::uint64_t seed, std::size_t threads, const Context& context = {});
 
 inline constexpr std::size_t locality_min = 4096;
 

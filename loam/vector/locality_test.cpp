@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "loam/vector/index_test_support.hpp"
@@ -31,32 +32,42 @@ TEST(Locality, BringsWhatIsNearTogether) {
   for (const std::uint32_t row : chance) mixed.values.insert(mixed.values.end(), rows[row].begin(), rows[row].end());
 
   for (const Distance distance : {Distance::euclidean, Distance::cosine, Distance::inner_product, Distance::manhattan}) {
-    const std::vector<std::uint32_t> order = order_by_locality(mixed.values, dimension, distance, 7, 2);
+    const std::vector<std::uint32_t> order = order_by_locality(mixed.values, dimension, distance, 7, 2).value();
 
     ASSERT_TRUE(is_permutation_of_all(order, count));
     std::size_t changes = 0;
     const auto cluster = [&](std::uint32_t row) { return chance[row] * clusters / count; };
     for (std::size_t i = 1; i < count; ++i) changes += cluster(order[i]) != cluster(order[i - 1]) ? 1 : 0;
     EXPECT_LT(changes, count / 10);
-    EXPECT_EQ(order_by_locality(mixed.values, dimension, distance, 7, 1), order) << "whatever the threads";
+    EXPECT_EQ(order_by_locality(mixed.values, dimension, distance, 7, 1).value(), order) << "whatever the threads";
   }
 }
 
 TEST(Locality, OfAFewIsTheirOrder) {
   const Rows rows = normal_rows(locality_min - 1, dimension, 1);
 
-  const std::vector<std::uint32_t> order = order_by_locality(rows.values, dimension, Distance::euclidean, 1, 2);
+  const std::vector<std::uint32_t> order = order_by_locality(rows.values, dimension, Distance::euclidean, 1, 2).value();
 
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
-  EXPECT_TRUE(order_by_locality({}, dimension, Distance::euclidean, 1, 2).empty());
+  EXPECT_TRUE(order_by_locality({}, dimension, Distance::euclidean, 1, 2).value().empty());
 }
 
 TEST(Locality, OfEqualOrExtremeRowsIsAnOrder) {
-  for (const float value : {0.0f, 1.0f, 3e38f, 1e-38f}) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (const float value : {0.0f, 1.0f, 3e38f, 1e-38f, infinity, std::numeric_limits<float>::quiet_NaN()}) {
     const std::vector<float> rows(5000 * dimension, value);
     for (const Distance distance : {Distance::euclidean, Distance::cosine})
-      EXPECT_TRUE(is_permutation_of_all(order_by_locality(rows, dimension, distance, 1, 2), 5000)) << value;
+      EXPECT_TRUE(is_permutation_of_all(order_by_locality(rows, dimension, distance, 1, 2).value(), 5000)) << value;
   }
+}
+
+TEST(Locality, EndsWhenItIsCancelled) {
+  const Rows rows = normal_rows(5000, dimension, 1);
+
+  const auto order = order_by_locality(rows.values, dimension, Distance::cosine, 1, 2, Context().deadline_in_ms(-1));
+
+  ASSERT_FALSE(order.ok());
+  EXPECT_EQ(order.error().code(), ErrorCode::deadline_exceeded);
 }
 
 }  // namespace

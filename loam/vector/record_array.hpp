@@ -25,7 +25,6 @@ class RecordArray {
   struct Options {
     std::filesystem::path directory = {};  ///< of the files that the chunks are mapped from; empty: memory
     unsigned shift = chunk_shift;          ///< 2^this records in a chunk
-    std::size_t record_count_max = slot_count_max;
   };
 
   RecordArray(std::size_t record_bytes, Options options)
@@ -33,7 +32,7 @@ class RecordArray {
         chunk_shift_(options.shift),
         chunk_mask_((std::size_t{1} << options.shift) - 1),
         directory_(std::move(options.directory)),
-        table_(std::make_unique<std::atomic<std::byte*>[]>((options.record_count_max >> options.shift) + 1)) {}
+        table_(std::make_unique<std::atomic<std::byte*>[]>((slot_count_max >> options.shift) + 1)) {}
   explicit RecordArray(std::size_t record_bytes) : RecordArray(record_bytes, Options{}) {}
 
   /// Memory for record `number`; zeroed when it is new. resource_exhausted as ChunkMemory.

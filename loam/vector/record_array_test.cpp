@@ -41,7 +41,7 @@ TEST(RecordArray, NewRecordsAreZeroAndStayWhereTheyAre) {
 }
 
 TEST(RecordArray, ChunksNeedNotComeInOrder) {
-  RecordArray records(record_bytes, {.shift = 4, .record_count_max = 1000});
+  RecordArray records(record_bytes, {.shift = 4});
   ASSERT_TRUE(records.reserve(900).ok());
   ASSERT_TRUE(records.reserve(17).ok());
 
@@ -49,13 +49,13 @@ TEST(RecordArray, ChunksNeedNotComeInOrder) {
   EXPECT_TRUE(records.has(16)) << "of the same chunk";
   EXPECT_FALSE(records.has(0));
   EXPECT_FALSE(records.has(500));
-  ASSERT_TRUE(records.reserve(1000).ok()) << "the greatest number there can be";
-  fill(records, 1000, 1);
-  EXPECT_TRUE(is_filled(records, 1000, 1));
+  ASSERT_TRUE(records.reserve(slot_count_max).ok()) << "the greatest number there can be";
+  fill(records, slot_count_max, 1);
+  EXPECT_TRUE(is_filled(records, slot_count_max, 1));
 }
 
 TEST(RecordArray, CountsWhatHasBeenUsed) {
-  RecordArray records(record_bytes, {.shift = 4, .record_count_max = 1000});
+  RecordArray records(record_bytes, {.shift = 4});
   EXPECT_EQ(records.bytes(), 0u);
   for (std::size_t number = 0; number < 40; ++number) ASSERT_TRUE(records.reserve(number).ok());
   EXPECT_EQ(records.bytes(), 40 * record_bytes);
@@ -64,7 +64,7 @@ TEST(RecordArray, CountsWhatHasBeenUsed) {
 }
 
 TEST(RecordArray, WhatWasCutOffIsZeroWhenItComesBack) {
-  RecordArray records(record_bytes, {.shift = 4, .record_count_max = 1000});
+  RecordArray records(record_bytes, {.shift = 4});
   for (const std::size_t end : {std::size_t{0}, std::size_t{1}, std::size_t{16}, std::size_t{17}, std::size_t{31},
                                 std::size_t{32}, std::size_t{99}, std::size_t{100}, std::size_t{500}}) {
     for (std::size_t number = 0; number < 100; ++number) {
@@ -83,7 +83,7 @@ TEST(RecordArray, WhatWasCutOffIsZeroWhenItComesBack) {
 }
 
 TEST(RecordArray, AReleasedChunkIsGoneAndTheOthersStay) {
-  RecordArray records(record_bytes, {.shift = 4, .record_count_max = 1000});
+  RecordArray records(record_bytes, {.shift = 4});
   for (std::size_t number = 0; number < 48; ++number) {
     ASSERT_TRUE(records.reserve(number).ok());
     fill(records, number, 5);
@@ -102,7 +102,7 @@ TEST(RecordArray, AReleasedChunkIsGoneAndTheOthersStay) {
 }
 
 TEST(RecordArray, FilesOfADirectoryHoldThem) {
-  RecordArray records(record_bytes, {.directory = testing::TempDir(), .shift = 4, .record_count_max = 1000});
+  RecordArray records(record_bytes, {.directory = testing::TempDir(), .shift = 4});
   ASSERT_TRUE(records.reserve(30).ok());
   fill(records, 30, 3);
 
@@ -112,7 +112,7 @@ TEST(RecordArray, FilesOfADirectoryHoldThem) {
 }
 
 TEST(RecordArray, RecordsAreReadWhileOthersAreMade) {
-  RecordArray records(record_bytes, {.shift = 4, .record_count_max = 4000});
+  RecordArray records(record_bytes, {.shift = 4});
   std::atomic<std::size_t> end = 0;
   std::thread writer([&] {
     for (std::size_t number = 0; number < 4000; ++number) {
