@@ -15,6 +15,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <random>
 #include <string>
@@ -45,7 +46,7 @@ struct Options {
   std::string set = "source-384";
   std::size_t count = 100'000;
   std::size_t queries = 200;
-  std::uint64_t seed = 1;
+  std::size_t seed = 1;
   std::filesystem::path directory;
   std::size_t passes = 5;
   std::size_t ef = 0;
@@ -586,6 +587,11 @@ constexpr Figure figures[] = {{"filters", filters}, {"updates", updates}, {"chur
 
 Options parse(std::span<char*> arguments) {
   Options options;
+  const std::map<std::string_view, std::size_t*> numbers{{"--count", &options.count},
+                                                         {"--queries", &options.queries},
+                                                         {"--seed", &options.seed},
+                                                         {"--passes", &options.passes},
+                                                         {"--ef", &options.ef}};
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view name = arguments[i];
     const auto value = [&]() -> const char* {
@@ -593,23 +599,14 @@ Options parse(std::span<char*> arguments) {
       std::fprintf(stderr, "%s needs a value\n", arguments[i]);
       std::exit(2);
     };
-    const auto number = [&] { return static_cast<std::size_t>(std::strtoull(value(), nullptr, 10)); };
-    if (name == "--data") {
+    if (const auto number = numbers.find(name); number != numbers.end()) {
+      *number->second = static_cast<std::size_t>(std::strtoull(value(), nullptr, 10));
+    } else if (name == "--data") {
       options.data = value();
     } else if (name == "--set") {
       options.set = value();
-    } else if (name == "--count") {
-      options.count = number();
-    } else if (name == "--queries") {
-      options.queries = number();
-    } else if (name == "--seed") {
-      options.seed = number();
     } else if (name == "--directory") {
       options.directory = value();
-    } else if (name == "--passes") {
-      options.passes = number();
-    } else if (name == "--ef") {
-      options.ef = number();
     } else if (name == "--only") {
       options.only = value();
     } else if (name == "--json") {

@@ -171,7 +171,6 @@ def picture(comparison, out):
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     plt.rcParams.update({"svg.hashsalt": comparison.name, "svg.fonttype": "none"})
     figure.savefig(out / f"vector-{comparison.name}.svg", metadata={"Date": None})
-    figure.savefig(out / f"vector-{comparison.name}.png", dpi=130, metadata={"Software": None})
     plt.close(figure)
 
 
