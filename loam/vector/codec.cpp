@@ -462,10 +462,6 @@ bool Codec::plausible_wide(const std::uint8_t* wide) const noexcept {
          factors.extra >= 0 && factors.extra <= 1e22F && std::abs(factors.bias) <= 1e38F;
 }
 
-float Codec::scaled(float factor) const noexcept {
-  return options_.distance == Distance::manhattan ? factor : factor * factor;
-}
-
 bool Codec::estimates_topology() const noexcept {
   return options_.distance != Distance::inner_product && (options_.distance != Distance::manhattan || options_.bits == 8);
 }

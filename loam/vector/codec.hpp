@@ -123,9 +123,6 @@ class Codec {
   bool plausible_narrow(const std::uint8_t* narrow) const noexcept;
   bool plausible_wide(const std::uint8_t* wide) const noexcept;
 
-  /// What `between` scales by when distances scale by `factor`: its square, or itself for manhattan.
-  float scaled(float factor) const noexcept;
-
   /// Whether estimate() orders stored vectors as between() does, so that the neighbours of a new vector can be looked for
   /// with narrow codes. Not for inner product (its topology has one component more) and manhattan with few bits.
   bool estimates_topology() const noexcept;

@@ -235,12 +235,6 @@ TEST(Codec, DistancesBetweenStoredVectorsAreNearTheTrueOnes) {
   }
 }
 
-TEST(Codec, ScalesWhatBetweenReturns) {
-  const Vectors base(10, 8, false);
-  EXPECT_EQ(codec_for(base, {.distance = Distance::euclidean}).scaled(3), 9);
-  EXPECT_EQ(codec_for(base, {.distance = Distance::manhattan, .bits = 4}).scaled(3), 3);
-}
-
 TEST(Codec, KnowsWhichEstimatesFollowTheTopology) {
   const Vectors base(10, 8, false);
   EXPECT_TRUE(codec_for(base, {.distance = Distance::euclidean}).estimates_topology());

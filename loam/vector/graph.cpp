@@ -1,6 +1,8 @@
 #include "loam/vector/graph.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace loam::vector {
 namespace {
@@ -180,48 +182,64 @@ void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scra
   if (candidates.size() > prune_candidates_max) candidates.resize(prune_candidates_max);
 }
 
-// Leaves those of `candidates` that become edges, `fill` to `limit` of them when there are so many. The nodes `tree` are
-// edges already: they shield others like a chosen one and are not among the result.
-void Graph::prune(std::vector<Candidate>& candidates, std::size_t limit, std::size_t fill, std::span<const Node> tree,
+// Leaves those of `candidates` that become edges: at least `fill` when there are so many, `limit` at most. The nodes `kept`
+// are edges already, and are candidates, too: they shield others like a chosen one and are not among the result.
+void Graph::prune(std::vector<Candidate>& candidates, std::size_t fill, std::size_t limit, std::span<const Node> kept,
                   Scratch& scratch) const {
-  enum : std::uint8_t { open, shielded, chosen };
-  std::vector<std::uint8_t>& flags = scratch.flags;
-  flags.assign(candidates.size(), open);
-  std::vector<std::uint32_t>& order = scratch.order;
-  order.clear();
-  const float factor = codec_->scaled(options_.alpha);
-  std::uint32_t open_ones[prune_candidates_max];
+  std::vector<std::uint8_t>& shielded = scratch.flags;
+  shielded.assign(candidates.size(), 0);
+  std::vector<std::uint32_t>& shields = scratch.shields;
+  shields.clear();
+  std::vector<Candidate>& chosen = scratch.others;
+  chosen.clear();
+  std::uint32_t open[prune_candidates_max];
   const std::uint8_t* records[prune_candidates_max];
   float distances[prune_candidates_max];
-  for (std::size_t i = 0; i < candidates.size() && order.size() < limit; ++i) {
-    const bool in_tree = std::find(tree.begin(), tree.end(), candidates[i].node) != tree.end();
-    if (!in_tree && flags[i] == shielded) continue;
-    flags[i] = chosen;
-    if (!in_tree) order.push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < candidates.size() && chosen.size() < limit; ++i) {
+    const bool is_kept = std::find(kept.begin(), kept.end(), candidates[i].node) != kept.end();
+    if (!is_kept && shielded[i] != 0) continue;
+    shielded[i] = 0;
+    shields.push_back(static_cast<std::uint32_t>(i));
+    if (!is_kept) chosen.push_back(candidates[i]);
     std::size_t count = 0;
     for (std::size_t j = i + 1; j < candidates.size(); ++j) {
-      if (flags[j] != open) continue;
-      open_ones[count] = static_cast<std::uint32_t>(j);
+      if (shielded[j] != 0) continue;
+      open[count] = static_cast<std::uint32_t>(j);
       records[count++] = wide(candidates[j].slot);
     }
     for (std::size_t at = 0; at < count; at += 64)
       codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
-    for (std::size_t j = 0; j < count; ++j)
-      if (factor * distances[j] <= candidates[open_ones[j]].distance) flags[open_ones[j]] = shielded;
+    for (std::size_t j = 0; j < count; ++j) shielded[open[j]] = distances[j] < candidates[open[j]].distance ? 1 : 0;
   }
-  for (std::size_t i = 0; i < candidates.size() && order.size() < fill; ++i) {
-    const bool in_tree = std::find(tree.begin(), tree.end(), candidates[i].node) != tree.end();
-    if (flags[i] != chosen && !in_tree) order.push_back(static_cast<std::uint32_t>(i));
+  if (chosen.size() < fill) choose_least_shielded(candidates, fill, scratch);
+  candidates.swap(chosen);
+}
+
+// For prune(). The more an edge is shielded the smaller is the ratio of the shield's distance to its own: it leads nowhere
+// new.
+void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t fill, Scratch& scratch) const {
+  std::vector<std::pair<float, std::uint32_t>>& shielded = scratch.shielded;
+  shielded.clear();
+  const std::uint8_t* records[prune_candidates_max];
+  float distances[prune_candidates_max];
+  for (std::uint32_t i = 0; i < candidates.size(); ++i) {
+    if (scratch.flags[i] == 0) continue;
+    std::size_t count = 0;
+    for (const std::uint32_t shield : scratch.shields)
+      if (shield < i) records[count++] = wide(candidates[shield].slot);
+    for (std::size_t at = 0; at < count; at += 64)
+      codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
+    shielded.emplace_back(*std::min_element(distances, distances + count) / candidates[i].distance, i);
   }
-  std::vector<Candidate>& result = scratch.others;
-  result.clear();
-  for (const std::uint32_t i : order) result.push_back(candidates[i]);
-  candidates.swap(result);
+  const std::size_t count = std::min(shielded.size(), fill - scratch.others.size());
+  const auto end = shielded.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(shielded.begin(), end, shielded.end(), std::greater<>());
+  for (auto one = shielded.begin(); one != end; ++one) scratch.others.push_back(candidates[one->second]);
 }
 
 // scratch.candidates are measured.
 void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
-  prune(scratch.candidates, layer.capacity(), layer.capacity() - layer.capacity() / 8, {}, scratch);
+  prune(scratch.candidates, layer.capacity() * 3 / 8, layer.capacity(), {}, scratch);
   std::vector<Candidate>& chosen = scratch.chosen;
   chosen = scratch.candidates;
   Edges edges;
@@ -304,8 +322,7 @@ bool Graph::add_child(Layer& layer, Node parent, Node child, unsigned protected_
   return true;
 }
 
-// The edge back. A full block gives up one edge for it, or does not take it: measuring the new node against all neighbours
-// is an eighth of the work of choosing all of them anew, and in many dimensions few neighbours shield each other.
+// The edge back. A block with room takes it though it may be shielded: more ways lead to the new node.
 void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot) {
   const std::lock_guard lock(layer.lock(node));
   Adjacency block = layer.block(node);
@@ -318,55 +335,51 @@ void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot) {
     block.write(state, edges, chain);
     return;
   }
-  const unsigned place = worst_edge(layer, layer.slot(node), edges, to_slot);
+  const unsigned place = edge_to_give_up(layer, layer.slot(node), edges, to_slot);
   if (place == edges.degree) return;
   edges.nodes[place] = to;
   block.write(state, edges, chain);
 }
 
-// Which edge the new one replaces: the farthest of those it shields, else the farthest of all, tree edges excepted. The
-// degree when the new one is shielded itself, or lies farther than all of them.
-unsigned Graph::worst_edge(const Layer& layer, Slot slot, const Edges& edges, Slot to) const {
+// The place of the edge that a new one replaces: the most shielded one, as in choose_least_shielded(), so that what lies far
+// from everything keeps the edges that lead to it; where none is shielded, the farthest. Tree edges stay. The degree when
+// that is the new one itself.
+unsigned Graph::edge_to_give_up(const Layer& layer, Slot slot, const Edges& edges, Slot to) const {
+  struct Edge {
+    float distance;
+    unsigned place;
+  };
   const std::uint8_t* records[edges_max + 1];
-  float from_node[edges_max + 1];
-  float from_new[edges_max];
+  float distances[edges_max + 1];
   for (unsigned i = 0; i < edges.degree; ++i) {
     const Slot other = layer.slot(edges.nodes[i]);
     if (i < rows_ahead) prefetch_wide(other);
     records[i] = wide(other);
   }
   records[edges.degree] = wide(to);
-  codec_->between(wide(slot), records, edges.degree + 1, from_node);
-  codec_->between(wide(to), records, edges.degree, from_new);
-  const float distance = from_node[edges.degree];
-  const float factor = codec_->scaled(options_.alpha);
-  for (unsigned i = 0; i < edges.degree; ++i)
-    if (from_node[i] < distance && factor * from_new[i] <= distance) return edges.degree;
-  unsigned farthest = edges.degree;
-  unsigned shielded = edges.degree;
-  for (unsigned i = edges.protected_edges; i < edges.degree; ++i) {
-    if (from_node[i] <= distance) continue;
-    if (farthest == edges.degree || from_node[i] > from_node[farthest]) farthest = i;
-    if (factor * from_new[i] <= from_node[i] && (shielded == edges.degree || from_node[i] > from_node[shielded]))
-      shielded = i;
-  }
-  return shielded != edges.degree ? shielded : farthest;
-}
+  const unsigned count = edges.degree + 1;
+  codec_->between(wide(slot), records, count, distances);
 
-// Chooses the edges of a locked node anew from scratch.candidates; tree edges stay in front, in their order.
-void Graph::rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch) {
-  std::vector<Candidate>& candidates = scratch.candidates;
-  measure(layer.slot(node), candidates, scratch);
-  const std::span<const Node> tree(edges.nodes, edges.protected_edges);
-  const unsigned places = room(layer, state);
-  const std::size_t free_places = places - tree.size();
-  prune(candidates, free_places, free_places - free_places / 8, tree, scratch);
-  Edges chosen;
-  chosen.degree = edges.protected_edges;
-  chosen.protected_edges = edges.protected_edges;
-  std::copy(tree.begin(), tree.end(), chosen.nodes);
-  for (const Candidate& candidate : candidates) chosen.nodes[chosen.degree++] = candidate.node;
-  layer.block(node).write(state, chosen, chain);
+  Edge sorted[edges_max + 1];
+  const std::uint8_t* nearer[edges_max + 1];
+  for (unsigned i = 0; i < count; ++i) sorted[i] = {distances[i], i};
+  std::sort(sorted, sorted + count, [](Edge a, Edge b) { return a.distance < b.distance; });
+  for (unsigned i = 0; i < count; ++i) nearer[i] = records[sorted[i].place];
+  const auto in_tree = [&](unsigned i) { return sorted[i].place < edges.protected_edges; };
+  unsigned given_up = edges.degree;
+  float least_ratio = 1;
+  for (unsigned i = 1; i < count; ++i) {
+    if (in_tree(i)) continue;
+    codec_->between(nearer[i], nearer, i, distances);
+    const float ratio = *std::min_element(distances, distances + i) / sorted[i].distance;
+    if (!(ratio < least_ratio)) continue;  // NaN: equal to the vector itself
+    least_ratio = ratio;
+    given_up = sorted[i].place;
+  }
+  if (least_ratio < 1) return given_up;
+  unsigned farthest = count - 1;
+  while (farthest > 0 && in_tree(farthest)) --farthest;
+  return in_tree(farthest) ? edges.degree : sorted[farthest].place;
 }
 
 // Equal vectors have equal codes.

@@ -3,10 +3,12 @@
 /// The graph: a layer of all vectors, sparser layers above it to enter by, and the codes that distances are taken from.
 /// Internal.
 ///
-/// Edges are chosen as in Vamana (Subramanya et al., "DiskANN", NeurIPS 2019): among the candidates of a search, near to
-/// far, one is taken unless a taken one is nearer to it by a factor alpha; what that leaves free is filled with the nearest
-/// of the rest. Layers are those of HNSW (Malkov and Yashunin, 2018). Erased vectors are repaired around as in IP-DiskANN
-/// (Xu et al., 2025): the neighbours that pointed to one get replacements out of its neighbourhood.
+/// Edges are chosen as in HNSW (Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
+/// hierarchical navigable small world graphs", 2018), as are layers: among the candidates of a search, near to far, one is
+/// taken unless a taken one shields it: is nearer to it than the vector is. Where these are few, as in a clump of vectors,
+/// the least shielded join them. A full block gives up an edge that is shielded before one that leads elsewhere. Erased
+/// vectors are repaired around as in IP-DiskANN (Xu et al., 2025): the neighbours that pointed to one get replacements out
+/// of its neighbourhood.
 ///
 /// Invariants of every layer, whatever runs at the same time:
 ///   G1  Every linked node but the root has a parent; parents lead to the root. Both directions of such a tree edge are in
@@ -39,9 +41,8 @@ inline constexpr unsigned expanded_at_once = 3;
 
 struct GraphOptions {
   unsigned max_connections = 32;
-  std::size_t ef_construction = 100;
+  std::size_t ef_construction = 128;
   std::size_t nb_layers = 4;
-  float alpha = 1.1F;
   std::filesystem::path directory;
 };
 
@@ -63,7 +64,8 @@ struct Scratch {
   std::vector<float> distances;
   std::vector<const std::uint8_t*> records;
   std::vector<std::uint8_t> flags;
-  std::vector<std::uint32_t> order;
+  std::vector<std::uint32_t> shields;
+  std::vector<std::pair<float, std::uint32_t>> shielded;
   std::vector<Node> nodes;
 };
 
@@ -193,12 +195,12 @@ class Graph {
   void leave_chain(Slot member, Slot& anchor);
   void connect(Layer& layer, Node node, Slot slot, Scratch& scratch);
   void measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const;
-  void prune(std::vector<Candidate>& candidates, std::size_t limit, std::size_t fill, std::span<const Node> tree,
+  void prune(std::vector<Candidate>& candidates, std::size_t fill, std::size_t limit, std::span<const Node> kept,
              Scratch& scratch) const;
+  void choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t fill, Scratch& scratch) const;
   bool add_child(Layer& layer, Node parent, Node child, unsigned protected_max);
   void add_edge(Layer& layer, Node node, Node to, Slot to_slot);
-  unsigned worst_edge(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
-  void rewrite(Layer& layer, Node node, const Edges& edges, NodeState state, Node chain, Scratch& scratch);
+  unsigned edge_to_give_up(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
   bool leave_tree(Layer& layer, Node node);

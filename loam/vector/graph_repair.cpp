@@ -176,7 +176,8 @@ void Graph::adopt(Layer& layer, Node child, Node former, Node parent) {
   block.write(state, edges, chain);
 }
 
-// scratch.chosen holds what lies near the node that has gone.
+// scratch.chosen holds what lies near the node that has gone: what none of the other edges shields takes its place, or the
+// least shielded.
 void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
   const std::lock_guard lock(layer.lock(node));
   Adjacency block = layer.block(node);
@@ -184,7 +185,7 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
   const NodeState state = block.read(edges);
   if (state.closing()) return;
   const Node chain = state.chained() ? block.chain() : no_node;
-  edges.remove(gone);
+  if (!edges.remove(gone)) return;
   std::vector<Candidate>& candidates = scratch.candidates;
   candidates.clear();
   for (unsigned i = 0; i < edges.degree; ++i) candidates.push_back({0, edges.nodes[i], layer.slot(edges.nodes[i])});
@@ -195,7 +196,10 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
     candidates.push_back(near);
     ++offered;
   }
-  rewrite(layer, node, edges, state, chain, scratch);
+  measure(layer.slot(node), candidates, scratch);
+  prune(candidates, 1, room(layer, state) - edges.degree, std::span(edges.nodes, edges.degree), scratch);
+  for (const Candidate& candidate : candidates) edges.nodes[edges.degree++] = candidate.node;
+  block.write(state, edges, chain);
 }
 
 void Graph::remove_edges(Layer& layer, const SlotBitmap& gone, Node first, Node last) {

@@ -414,13 +414,11 @@ class Index::Search {
     return static_cast<float>(distance);
   }
 
-  // The first k by estimate are measured exactly, and show how far wide codes err, and estimates, unless that is known. Of
-  // the rest, those that may still be nearer are sifted by wide codes, since a full vector is four times as much to read.
-  // Reorders the candidates.
+  // The first k by estimate are measured exactly, and show how far wide codes err. Of the rest, those that may still be
+  // nearer are sifted by wide codes, since a full vector is four times as much to read. Reorders the candidates.
   void rank(std::vector<Ranked>& candidates, const ErrorSeen& known_error, SearchResult& result) {
     Exact exact(*this);
     Threshold nearest(k_);
-    ErrorSeen seen_error;
     ErrorSeen wide_error;
     std::size_t at = 0;
     const std::size_t sample = std::max(k_, error_sample);
@@ -428,19 +426,19 @@ class Index::Search {
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
       sort_first(candidates, to, sorted);
-      const std::size_t count = measure(candidates, at, to, exact, nearest, seen_error);
+      const std::size_t count = measure(candidates, at, to, exact, nearest);
       if (kept == 0 && at < candidates.size()) learn_wide_error(std::min(count, error_sample), exact, wide_error);
       kept += count;
     }
 
-    const ErrorSeen& estimate_error = known_error.empty() ? seen_error : known_error;
+    const ErrorSeen estimate_error = known_error.empty() ? error_of_some(std::span(candidates).subspan(at)) : known_error;
     std::vector<Ranked> refined;
+    const float limit = nearest.value() - wide_error.least(exact_deviations);  // of a distance by wide codes
     const std::size_t last = std::min(candidates.size(), refined_per_kept * ef_);
     while (at < last) {
       const std::size_t count = std::min(batch, last - at);
       sort_first(candidates, at + count, sorted);
-      if (candidates[at].distance + estimate_error.least(refine_deviations) > nearest.value()) break;
-      const float limit = nearest.value() - wide_error.least(exact_deviations);
+      if (candidates[at].distance + estimate_error.least(refine_deviations) > limit) break;
       refine_each(std::span(candidates).subspan(at, count), [&](const Ranked& one, float fine) {
         if (fine <= limit) refined.push_back({fine, one.slot});
       });
@@ -450,7 +448,7 @@ class Index::Search {
     if (refined.size() > compared_per_kept * ef_) refined.resize(compared_per_kept * ef_);
     for (std::size_t next = 0; next < refined.size();) {
       if (refined[next].distance + wide_error.least(exact_deviations) > nearest.value()) break;
-      measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, wide_error);
+      measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, &wide_error);
     }
     result.distances += exact.count();
     result.neighbours = exact.finish();
@@ -488,6 +486,17 @@ class Index::Search {
     graph_->codec().refine(scratch_.query, records, count, out);
   }
 
+  // How far estimates err, compared with wide codes. Not of the nearest: what was chosen for its estimate errs downwards,
+  // and in a clump of vectors all err alike.
+  ErrorSeen error_of_some(std::span<const Ranked> candidates) const {
+    Ranked some[batch];
+    const std::size_t count = std::min(error_sample, candidates.size());
+    for (std::size_t i = 0; i < count; ++i) some[i] = candidates[i * candidates.size() / count];
+    ErrorSeen error;
+    refine_each(std::span(some, count), [&](const Ranked& one, float fine) { error.add(one.distance, fine); });
+    return error;
+  }
+
   // Of the first `count` slots that were measured last.
   void learn_wide_error(std::size_t count, const Exact& exact, ErrorSeen& error) const {
     float distances[batch];
@@ -497,7 +506,7 @@ class Index::Search {
 
   // Exact distances of candidates [from, to) that are in the answer's state; advances `from`, says how many they were.
   std::size_t measure(const std::vector<Ranked>& candidates, std::size_t& from, std::size_t to, Exact& exact,
-                      Threshold& nearest, ErrorSeen& error) {
+                      Threshold& nearest, ErrorSeen* error = nullptr) {
     float coarse[batch];
     std::size_t count = 0;
     for (; from < to; ++from) {
@@ -511,7 +520,7 @@ class Index::Search {
     for (std::size_t i = 0; i < count; ++i) {
       const float seen = ordering(exact.last()[i]);
       nearest.add(seen);
-      error.add(coarse[i], seen);
+      if (error != nullptr) error->add(coarse[i], seen);
     }
     return count;
   }
