@@ -287,6 +287,21 @@ TEST(HardPlaces, TwoFarClustersAreBothReached) {
   }
 }
 
+// Blocks used to be full of neighbours that lie in one direction, and gave up the farthest edge first, which was the one
+// that led out of a clump: walks ended in the wrong one.
+TEST(HardPlaces, WalksLeaveTheClumpTheyComeBy) {
+  const Rows clumps = clustered_rows(150, normal_rows(10, 32, 20), 0.5f, 21);
+  const Rows rows = shuffled(clustered_rows(9000, clumps, 0.02f, 22), 23);
+  const Rows queries = clustered_rows(100, clumps, 0.3f, 24);
+  const IndexOptions options = graph_options(32, Distance::euclidean);
+  auto index = Index::create(options).value();
+  ASSERT_TRUE(index->put_many(ids_from(0, rows.count()), rows.values, 1).ok());
+  Oracle oracle(options);
+  oracle.put_all(ids_from(0, rows.count()), rows);
+
+  EXPECT_GE(mean_recall(*index, oracle, queries, {.k = 10, .ef = 64}), 0.97);
+}
+
 // One cluster after the other is harder than all of them mixed: what comes later is not near anything.
 TEST(HardPlaces, OfManyTightClustersEveryVectorFindsItself) {
   Rows centres = normal_rows(200, 16, 14);
