@@ -211,7 +211,7 @@ void Graph::prune(std::vector<Candidate>& candidates, std::size_t fill, std::siz
       codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
     for (std::size_t j = 0; j < count; ++j) shielded[open[j]] = distances[j] < candidates[open[j]].distance ? 1 : 0;
   }
-  if (chosen.size() < fill) choose_least_shielded(candidates, fill, scratch);
+  if (chosen.size() < std::min(fill, limit)) choose_least_shielded(candidates, std::min(fill, limit), scratch);
   candidates.swap(chosen);
 }
 

@@ -208,6 +208,7 @@ class Graph {
   static void remove_child(Layer& layer, Node parent, Node child);
   static void adopt(Layer& layer, Node child, Node former, Node parent);
   void replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch);
+  void lead_to(Layer& layer, Node node, std::span<const Candidate> near);
   static void remove_edges(Layer& layer, const SlotBitmap& gone, Node first, Node last);
   unsigned room(const Layer& layer, NodeState state) const noexcept {
     return layer.capacity() - (state.chained() ? 1u : 0u);

@@ -5,9 +5,11 @@
 namespace loam::vector {
 namespace {
 
-/// How far around an erased vector its in-neighbours are looked for, and how many replacements each of them is offered.
-constexpr std::size_t repair_ef = 64;
+/// How far around an erased vector its in-neighbours are looked for, how many replacements each of them is offered, and how
+/// many it takes though other edges shield them.
+constexpr std::size_t repair_ef = 96;
 constexpr std::size_t replacements_max = 12;
+constexpr std::size_t replacements_min = 2;
 
 }  // namespace
 
@@ -89,9 +91,26 @@ bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
     if (found.node() != node && near.size() < 2 * replacements_max && !layer.block(found.node()).state().closing())
       near.push_back({found.distance(), found.node(), layer.slot(found.node())});
 
+  Edges edges;
+  layer.block(node).read(edges);
   if (!leave_tree(layer, node)) return false;
   for (const Node other : pointing) replace_edge(layer, other, node, scratch);
+  for (unsigned i = 0; i < edges.degree; ++i) lead_to(layer, edges.nodes[i], scratch.chosen);
   return true;
+}
+
+// What an erased node led to gets a new edge from the nearest to it of `near`.
+void Graph::lead_to(Layer& layer, Node node, std::span<const Candidate> near) {
+  const Slot slot = layer.slot(node);
+  if (near.empty() || layer.block(node).state().closing()) return;
+  const std::uint8_t* records[2 * replacements_max];
+  float distances[2 * replacements_max];
+  for (std::size_t i = 0; i < near.size(); ++i) records[i] = wide(near[i].slot);
+  codec_->between(wide(slot), records, near.size(), distances);
+  std::size_t nearest = near.size();
+  for (std::size_t i = 0; i < near.size(); ++i)
+    if (near[i].node != node && (nearest == near.size() || distances[i] < distances[nearest])) nearest = i;
+  if (nearest < near.size()) add_edge(layer, near[nearest].node, node, slot);
 }
 
 // Children move to the place of the node, or to where the tree has room beside it; never below themselves, because all of
@@ -197,7 +216,7 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
     ++offered;
   }
   measure(layer.slot(node), candidates, scratch);
-  prune(candidates, 1, room(layer, state) - edges.degree, std::span(edges.nodes, edges.degree), scratch);
+  prune(candidates, replacements_min, room(layer, state) - edges.degree, std::span(edges.nodes, edges.degree), scratch);
   for (const Candidate& candidate : candidates) edges.nodes[edges.degree++] = candidate.node;
   block.write(state, edges, chain);
 }
