@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 namespace loam::vector {
 namespace {
@@ -17,8 +16,16 @@ constexpr unsigned layer_shift = 5;
 /// Candidates kept in the upper layers, and how many of them a layer is entered by.
 constexpr std::size_t upper_ef = 2;
 constexpr std::size_t entry_count = 2;
-/// Nodes whose edges are measured against each other for a new one.
+/// Candidates that are measured against each other for the edges of a node.
 constexpr std::size_t prune_candidates_max = 128;
+
+bool nearer(const Candidate& a, const Candidate& b) {
+  return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
+}
+
+/// How far a shield lies from a neighbour, for the neighbour's own distance: below 1 it is shielded, and the less the more
+/// so. Two at no distance from each other shield each other, wherever they are.
+float shield_ratio(float shield_distance, float distance) { return shield_distance > 0 ? shield_distance / distance : 0; }
 
 }  // namespace
 
@@ -176,70 +183,69 @@ void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scra
     codec_->between(wide(slot), scratch.records.data() + at, count, scratch.distances.data() + at);
   }
   for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].distance = scratch.distances[i];
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
-  });
+  std::sort(candidates.begin(), candidates.end(), nearer);
   if (candidates.size() > prune_candidates_max) candidates.resize(prune_candidates_max);
 }
 
-// Leaves those of `candidates` that become edges: at least `fill` when there are so many, `limit` at most. The nodes `kept`
-// are edges already, and are candidates, too: they shield others like a chosen one and are not among the result.
-void Graph::prune(std::vector<Candidate>& candidates, std::size_t fill, std::size_t limit, std::span<const Node> kept,
-                  Scratch& scratch) const {
-  std::vector<std::uint8_t>& shielded = scratch.flags;
-  shielded.assign(candidates.size(), 0);
+// Leaves those of `candidates` that become edges, nearest first. The nodes `kept` are edges already, and are candidates,
+// too: they shield others like a chosen one and are not among the result.
+void Graph::prune(std::vector<Candidate>& candidates, EdgeCount wanted, std::span<const Node> kept, Scratch& scratch) const {
+  std::vector<Standing>& standing = scratch.standing;
+  standing.clear();
+  for (const Candidate& candidate : candidates)
+    standing.push_back(std::find(kept.begin(), kept.end(), candidate.node) != kept.end() ? Standing::kept : Standing::open);
   std::vector<std::uint32_t>& shields = scratch.shields;
   shields.clear();
-  std::vector<Candidate>& chosen = scratch.others;
-  chosen.clear();
+  std::vector<Candidate>& result = scratch.others;
+  result.clear();
   std::uint32_t open[prune_candidates_max];
   const std::uint8_t* records[prune_candidates_max];
   float distances[prune_candidates_max];
-  for (std::size_t i = 0; i < candidates.size() && chosen.size() < limit; ++i) {
-    const bool is_kept = std::find(kept.begin(), kept.end(), candidates[i].node) != kept.end();
-    if (!is_kept && shielded[i] != 0) continue;
-    shielded[i] = 0;
+  for (std::size_t i = 0; i < candidates.size() && result.size() < wanted.most; ++i) {
+    if (standing[i] == Standing::shielded) continue;
+    if (standing[i] == Standing::open) result.push_back(candidates[i]);
     shields.push_back(static_cast<std::uint32_t>(i));
-    if (!is_kept) chosen.push_back(candidates[i]);
     std::size_t count = 0;
     for (std::size_t j = i + 1; j < candidates.size(); ++j) {
-      if (shielded[j] != 0) continue;
+      if (standing[j] != Standing::open) continue;
       open[count] = static_cast<std::uint32_t>(j);
       records[count++] = wide(candidates[j].slot);
     }
     for (std::size_t at = 0; at < count; at += 64)
       codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
-    for (std::size_t j = 0; j < count; ++j) shielded[open[j]] = distances[j] < candidates[open[j]].distance ? 1 : 0;
+    for (std::size_t j = 0; j < count; ++j)
+      if (shield_ratio(distances[j], candidates[open[j]].distance) < 1) standing[open[j]] = Standing::shielded;
   }
-  if (chosen.size() < std::min(fill, limit)) choose_least_shielded(candidates, std::min(fill, limit), scratch);
-  candidates.swap(chosen);
+  if (result.size() < std::min(wanted.least, wanted.most))
+    choose_least_shielded(candidates, std::min(wanted.least, wanted.most), scratch);
+  candidates.swap(result);
 }
 
-// For prune(). The more an edge is shielded the smaller is the ratio of the shield's distance to its own: it leads nowhere
-// new.
-void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t fill, Scratch& scratch) const {
-  std::vector<std::pair<float, std::uint32_t>>& shielded = scratch.shielded;
+// Fills prune()'s result up.
+void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t wanted, Scratch& scratch) const {
+  std::vector<std::pair<float, std::uint32_t>>& shielded = scratch.shielded;  // the least first
   shielded.clear();
   const std::uint8_t* records[prune_candidates_max];
   float distances[prune_candidates_max];
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
-    if (scratch.flags[i] == 0) continue;
+    if (scratch.standing[i] != Standing::shielded) continue;
     std::size_t count = 0;
     for (const std::uint32_t shield : scratch.shields)
       if (shield < i) records[count++] = wide(candidates[shield].slot);
     for (std::size_t at = 0; at < count; at += 64)
       codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
-    shielded.emplace_back(*std::min_element(distances, distances + count) / candidates[i].distance, i);
+    shielded.emplace_back(-shield_ratio(*std::min_element(distances, distances + count), candidates[i].distance), i);
   }
-  const std::size_t count = std::min(shielded.size(), fill - scratch.others.size());
+  const std::size_t count = std::min(shielded.size(), wanted - scratch.others.size());
   const auto end = shielded.begin() + static_cast<std::ptrdiff_t>(count);
-  std::partial_sort(shielded.begin(), end, shielded.end(), std::greater<>());
+  std::partial_sort(shielded.begin(), end, shielded.end());
   for (auto one = shielded.begin(); one != end; ++one) scratch.others.push_back(candidates[one->second]);
+  std::sort(scratch.others.begin(), scratch.others.end(), nearer);
 }
 
 // scratch.candidates are measured.
 void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
-  prune(scratch.candidates, layer.capacity() * 3 / 8, layer.capacity(), {}, scratch);
+  prune(scratch.candidates, {.least = layer.capacity() * 3 / 8, .most = layer.capacity()}, {}, scratch);
   std::vector<Candidate>& chosen = scratch.chosen;
   chosen = scratch.candidates;
   Edges edges;
@@ -315,7 +321,7 @@ bool Graph::add_child(Layer& layer, Node parent, Node child, unsigned protected_
   if (state.closing() || edges.protected_edges >= std::min(protected_max, room(layer, state))) return false;
   const Node chain = state.chained() ? block.chain() : no_node;
   edges.remove(child);
-  if (edges.degree == room(layer, state)) --edges.degree;
+  if (edges.degree == room(layer, state)) give_up_one(layer, parent, edges);
   edges.insert_at(edges.protected_edges, child);
   ++edges.protected_edges;
   block.write(state, edges, chain);
@@ -341,7 +347,14 @@ void Graph::add_edge(Layer& layer, Node node, Node to, Slot to_slot) {
   block.write(state, edges, chain);
 }
 
-// The place of the edge that a new one replaces: the most shielded one, as in choose_least_shielded(), so that what lies far
+// Makes room for an edge that must come in. The last one is no tree edge: of these there are fewer.
+void Graph::give_up_one(const Layer& layer, Node node, Edges& edges) const {
+  const Node last = edges.nodes[--edges.degree];
+  const unsigned place = edge_to_give_up(layer, layer.slot(node), edges, layer.slot(last));
+  if (place < edges.degree) edges.nodes[place] = last;
+}
+
+// The place of the edge that a new one replaces: the most shielded one, by whichever edge is nearer, so that what lies far
 // from everything keeps the edges that lead to it; where none is shielded, the farthest. Tree edges stay. The degree when
 // that is the new one itself.
 unsigned Graph::edge_to_give_up(const Layer& layer, Slot slot, const Edges& edges, Slot to) const {
@@ -361,18 +374,19 @@ unsigned Graph::edge_to_give_up(const Layer& layer, Slot slot, const Edges& edge
   codec_->between(wide(slot), records, count, distances);
 
   Edge sorted[edges_max + 1];
-  const std::uint8_t* nearer[edges_max + 1];
+  const std::uint8_t* sorted_records[edges_max + 1];
   for (unsigned i = 0; i < count; ++i) sorted[i] = {distances[i], i};
-  std::sort(sorted, sorted + count, [](Edge a, Edge b) { return a.distance < b.distance; });
-  for (unsigned i = 0; i < count; ++i) nearer[i] = records[sorted[i].place];
+  std::sort(sorted, sorted + count,
+            [](Edge a, Edge b) { return a.distance != b.distance ? a.distance < b.distance : a.place < b.place; });
+  for (unsigned i = 0; i < count; ++i) sorted_records[i] = records[sorted[i].place];
   const auto in_tree = [&](unsigned i) { return sorted[i].place < edges.protected_edges; };
   unsigned given_up = edges.degree;
   float least_ratio = 1;
   for (unsigned i = 1; i < count; ++i) {
     if (in_tree(i)) continue;
-    codec_->between(nearer[i], nearer, i, distances);
-    const float ratio = *std::min_element(distances, distances + i) / sorted[i].distance;
-    if (!(ratio < least_ratio)) continue;  // NaN: equal to the vector itself
+    codec_->between(sorted_records[i], sorted_records, i, distances);
+    const float ratio = shield_ratio(*std::min_element(distances, distances + i), sorted[i].distance);
+    if (ratio >= least_ratio) continue;
     least_ratio = ratio;
     given_up = sorted[i].place;
   }
@@ -409,7 +423,7 @@ bool Graph::push_chain(Slot head, Slot member) {
     Edges edges;
     const NodeState state = block.read(edges);
     if (state.closing() || edges.protected_edges == lowest_.capacity()) return false;
-    if (edges.degree == lowest_.capacity()) --edges.degree;
+    if (edges.degree == lowest_.capacity()) give_up_one(lowest_, head, edges);
     block.write(state.with_chained(true), edges, member);
     anchors_.set(head);
   }

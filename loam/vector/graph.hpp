@@ -24,6 +24,7 @@
 #include <mutex>
 #include <span>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "loam/vector/beam.hpp"
@@ -52,6 +53,9 @@ struct Candidate {
   Slot slot;
 };
 
+/// Of a candidate while edges are chosen.
+enum class Standing : std::uint8_t { open, shielded, kept };
+
 /// What one operation works with. *needs external synchronization*
 struct Scratch {
   CodeQuery query;
@@ -63,7 +67,7 @@ struct Scratch {
   std::vector<Candidate> chosen;
   std::vector<float> distances;
   std::vector<const std::uint8_t*> records;
-  std::vector<std::uint8_t> flags;
+  std::vector<Standing> standing;
   std::vector<std::uint32_t> shields;
   std::vector<std::pair<float, std::uint32_t>> shielded;
   std::vector<Node> nodes;
@@ -195,11 +199,15 @@ class Graph {
   void leave_chain(Slot member, Slot& anchor);
   void connect(Layer& layer, Node node, Slot slot, Scratch& scratch);
   void measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scratch) const;
-  void prune(std::vector<Candidate>& candidates, std::size_t fill, std::size_t limit, std::span<const Node> kept,
-             Scratch& scratch) const;
-  void choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t fill, Scratch& scratch) const;
+  struct EdgeCount {
+    std::size_t least;  ///< when there are so many candidates
+    std::size_t most;
+  };
+  void prune(std::vector<Candidate>& candidates, EdgeCount wanted, std::span<const Node> kept, Scratch& scratch) const;
+  void choose_least_shielded(const std::vector<Candidate>& candidates, std::size_t wanted, Scratch& scratch) const;
   bool add_child(Layer& layer, Node parent, Node child, unsigned protected_max);
   void add_edge(Layer& layer, Node node, Node to, Slot to_slot);
+  void give_up_one(const Layer& layer, Node node, Edges& edges) const;
   unsigned edge_to_give_up(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);

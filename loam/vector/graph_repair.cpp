@@ -95,7 +95,7 @@ bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
   layer.block(node).read(edges);
   if (!leave_tree(layer, node)) return false;
   for (const Node other : pointing) replace_edge(layer, other, node, scratch);
-  for (unsigned i = 0; i < edges.degree; ++i) lead_to(layer, edges.nodes[i], scratch.chosen);
+  for (unsigned i = 0; i < edges.degree; ++i) lead_to(layer, edges.nodes[i], near);
   return true;
 }
 
@@ -108,8 +108,10 @@ void Graph::lead_to(Layer& layer, Node node, std::span<const Candidate> near) {
   for (std::size_t i = 0; i < near.size(); ++i) records[i] = wide(near[i].slot);
   codec_->between(wide(slot), records, near.size(), distances);
   std::size_t nearest = near.size();
-  for (std::size_t i = 0; i < near.size(); ++i)
-    if (near[i].node != node && (nearest == near.size() || distances[i] < distances[nearest])) nearest = i;
+  for (std::size_t i = 0; i < near.size(); ++i) {
+    if (near[i].node == node || layer.block(near[i].node).state().closing()) continue;
+    if (nearest == near.size() || distances[i] < distances[nearest]) nearest = i;
+  }
   if (nearest < near.size()) add_edge(layer, near[nearest].node, node, slot);
 }
 
@@ -204,7 +206,8 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
   const NodeState state = block.read(edges);
   if (state.closing()) return;
   const Node chain = state.chained() ? block.chain() : no_node;
-  if (!edges.remove(gone)) return;
+  edges.remove(gone);  // a tree edge is gone already
+  if (edges.degree == room(layer, state)) return;
   std::vector<Candidate>& candidates = scratch.candidates;
   candidates.clear();
   for (unsigned i = 0; i < edges.degree; ++i) candidates.push_back({0, edges.nodes[i], layer.slot(edges.nodes[i])});
@@ -216,7 +219,8 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
     ++offered;
   }
   measure(layer.slot(node), candidates, scratch);
-  prune(candidates, replacements_min, room(layer, state) - edges.degree, std::span(edges.nodes, edges.degree), scratch);
+  prune(candidates, {.least = replacements_min, .most = room(layer, state) - edges.degree},
+        std::span(edges.nodes, edges.degree), scratch);
   for (const Candidate& candidate : candidates) edges.nodes[edges.degree++] = candidate.node;
   block.write(state, edges, chain);
 }

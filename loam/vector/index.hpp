@@ -30,7 +30,7 @@ struct IndexOptions {
   std::size_t dimension = 0;  ///< 1 to 65,536
   Distance distance = Distance::cosine;
   std::size_t max_connections = 32;   ///< edges of a vector, 8 to 48 (the M of HNSW's upper layers times two)
-  std::size_t ef_construction = 128;  ///< candidates looked at for the edges of a new vector, 16 to 2,000
+  std::size_t ef_construction = 128;  ///< candidates looked for, the nearest 128 of which may become edges; 16 to 2,000
   std::size_t ef_search = 64;         ///< what a search uses that names no ef
   std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
   unsigned code_bits = 0;             ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe

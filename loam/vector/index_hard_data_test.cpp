@@ -302,6 +302,30 @@ TEST(HardPlaces, WalksLeaveTheClumpTheyComeBy) {
   EXPECT_GE(mean_recall(*index, oracle, queries, {.k = 10, .ef = 64}), 0.97);
 }
 
+// Of vectors that differ by less than their codes tell none used to shield another, so that their edges all stayed among
+// them.
+TEST(HardPlaces, ManyNearlyEqualVectorsHideNeitherTheOthersNorThemselves) {
+  for (const std::size_t copies : {std::size_t{60}, std::size_t{200}}) {
+    const Rows few = normal_rows(20, 16, 25);
+    const Rows twins = clustered_rows(20 * copies, few, 1e-6f, 26);
+    const Rows others = normal_rows(2000, 16, 27);
+    Rows rows{16, twins.values};
+    rows.values.insert(rows.values.end(), others.values.begin(), others.values.end());
+    rows = shuffled(rows, 28);
+    auto index = filled(graph_options(16, Distance::euclidean), rows);
+    Oracle oracle(graph_options(16, Distance::euclidean));
+    oracle.put_all(ids_from(0, rows.count()), rows);
+
+    EXPECT_GE(mean_recall(*index, oracle, normal_rows(100, 16, 29), {.k = 10, .ef = 2 * copies}), 0.95) << copies;
+    for (std::size_t i = 0; i < few.count(); ++i) {
+      const auto found = index->search(few[i], {.k = copies, .ef = 2 * copies}).value().neighbours;
+      ASSERT_EQ(found.size(), copies);
+      EXPECT_LT(found.back().distance, 1e-4) << copies << " of " << i;
+    }
+    EXPECT_TRUE(healthy(*index));
+  }
+}
+
 // One cluster after the other is harder than all of them mixed: what comes later is not near anything.
 TEST(HardPlaces, OfManyTightClustersEveryVectorFindsItself) {
   Rows centres = normal_rows(200, 16, 14);

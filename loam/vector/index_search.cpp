@@ -29,7 +29,7 @@ constexpr std::size_t among_ef = 6;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
 constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
-/// So many measured candidates show how large errors are.
+/// So many candidates show how large errors are.
 constexpr std::size_t error_sample = 10;
 /// Where that leaves thousands (all of them are equally far, to the third digit), not more for each candidate kept than so
 /// many wide codes and so many full vectors.
@@ -489,9 +489,13 @@ class Index::Search {
   // How far estimates err, compared with wide codes. Not of the nearest: what was chosen for its estimate errs downwards,
   // and in a clump of vectors all err alike.
   ErrorSeen error_of_some(std::span<const Ranked> candidates) const {
-    Ranked some[batch];
-    const std::size_t count = std::min(error_sample, candidates.size());
-    for (std::size_t i = 0; i < count; ++i) some[i] = candidates[i * candidates.size() / count];
+    Ranked some[error_sample];
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < error_sample && i < candidates.size(); ++i) {
+      const Ranked& one = candidates[i * candidates.size() / std::min(error_sample, candidates.size())];
+      const bool of_one_chain = count > 0 && one.distance == some[count - 1].distance;
+      if (!of_one_chain) some[count++] = one;
+    }
     ErrorSeen error;
     refine_each(std::span(some, count), [&](const Ranked& one, float fine) { error.add(one.distance, fine); });
     return error;

@@ -18,7 +18,7 @@
 
 namespace loam::vector {
 
-/// Held for a few microseconds at most. A std::lock_guard works with it.
+/// Held for microseconds: as long as the edges of a block are compared with each other. A std::lock_guard works with it.
 class SpinLock {
  public:
   void lock() noexcept {
