@@ -56,6 +56,7 @@ class Comparison:
         measured = json.loads((data / "results" / f"{name}.json").read_text())
         self.sessions, self.failures = measured["sessions"], measured["failures"]
         self.passes, self.realtime = measured["passes"], measured["realtime"]
+        self.commits = list(dict.fromkeys(session["commit"] for session in self.sessions))
         self.members = {}  # name: its complete measurement
         for session in self.sessions:
             for member in session["members"]:
@@ -196,7 +197,7 @@ def section(comparison):
     lines = [
         f"## {comparison.name}", "",
         f"{facts['rows']:,} vectors of {facts['dimension']} components ({about}), {facts['queries']:,} queries that are not "
-        f"among them. {comparison.passes} passes{busy}.", "",
+        f"among them. {comparison.passes} passes{busy}, of Loam at commit {' and '.join(comparison.commits)}.", "",
         f"![recall against queries per second](vector-{comparison.name}.svg)", "", *speed_table(comparison), "",
     ]  # fmt: skip
     ranges = ranges_of_loam(comparison)
@@ -219,7 +220,7 @@ def configurations(comparisons):
     lines = ["| | version | configuration |", "|---|---|---|"]
     for name, facts in seen.items():
         words = ", ".join(f"{key} {value}" for key, value in facts["configuration"].items())
-        version = f"{facts['package']} {facts['version']}" if "version" in facts else "this commit"
+        version = f"{facts['package']} {facts['version']}" if "version" in facts else "see each set"
         lines.append(f"| {name} | {version} | {words} |")
     return lines
 

@@ -204,6 +204,12 @@ def near_targets(results):
     return chosen
 
 
+def commit():
+    """Of Loam, as git names it; `-dirty` with changes that are not committed."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=9"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 class Bench:
     def __init__(self, options, name):
         self.options, self.name = options, name
@@ -271,7 +277,7 @@ class Bench:
             members.append({"facts": sweep.worker.facts, "name": sweep.worker.name, "results": results})
             if sweep.worker in staying and peer is None:
                 known[sweep.worker.name] = near_targets(results)
-        report["sessions"].append({"peer": peer, "load": os.getloadavg(), "members": members})
+        report["sessions"].append({"peer": peer, "commit": commit(), "load": os.getloadavg(), "members": members})
 
 
 TARGETS = {10: (0.95, 0.98), 100: (0.98, 0.99)}
