@@ -213,16 +213,15 @@ def section(comparison):
 
 
 def configurations(comparisons):
-    seen = {}
+    seen = {}  # row without sets: the sets it is of
     for comparison in comparisons:
         for name, member in comparison.members.items():
-            seen.setdefault(name, member["facts"])
-    lines = ["| | version | configuration |", "|---|---|---|"]
-    for name, facts in seen.items():
-        words = ", ".join(f"{key} {value}" for key, value in facts["configuration"].items())
-        version = f"{facts['package']} {facts['version']}" if "version" in facts else "see each set"
-        lines.append(f"| {name} | {version} | {words} |")
-    return lines
+            facts = member["facts"]
+            words = ", ".join(f"{key} {value}" for key, value in facts["configuration"].items())
+            version = f"{facts['package']} {facts['version']}" if "version" in facts else "see each set"
+            seen.setdefault((name, version, words), []).append(comparison.name)
+    rows = [f"| {name} | {version} | {words} | {', '.join(sets)} |" for (name, version, words), sets in seen.items()]
+    return ["| | version | configuration | sets |", "|---|---|---|---|", *rows]
 
 
 def write(data, out, sets):
