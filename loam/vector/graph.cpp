@@ -216,8 +216,8 @@ void Graph::prune(std::vector<Candidate>& candidates, EdgeCount wanted, std::spa
     for (std::size_t j = 0; j < count; ++j)
       if (shield_ratio(distances[j], candidates[open[j]].distance) < 1) standing[open[j]] = Standing::shielded;
   }
-  if (result.size() < std::min(wanted.least, wanted.most))
-    choose_least_shielded(candidates, std::min(wanted.least, wanted.most), scratch);
+  const std::size_t least = std::min(wanted.least, wanted.most);
+  if (result.size() < least) choose_least_shielded(candidates, least, scratch);
   candidates.swap(result);
 }
 

@@ -8,7 +8,7 @@
 /// taken unless a taken one shields it: is nearer to it than the vector is. Where these are few, as in a clump of vectors,
 /// the least shielded join them. A full block gives up an edge that is shielded before one that leads elsewhere. Erased
 /// vectors are repaired around as in IP-DiskANN (Xu et al., 2025): the neighbours that pointed to one get replacements out
-/// of its neighbourhood.
+/// of its neighbourhood, those it pointed to another way in.
 ///
 /// Invariants of every layer, whatever runs at the same time:
 ///   G1  Every linked node but the root has a parent; parents lead to the root. Both directions of such a tree edge are in
@@ -40,10 +40,11 @@ namespace loam::vector {
 /// Nodes whose neighbours a search scores together.
 inline constexpr unsigned expanded_at_once = 3;
 
+/// As IndexOptions, which has the defaults.
 struct GraphOptions {
-  unsigned max_connections = 32;
-  std::size_t ef_construction = 128;
-  std::size_t nb_layers = 4;
+  unsigned max_connections;
+  std::size_t ef_construction;
+  std::size_t nb_layers;
   std::filesystem::path directory;
 };
 

@@ -386,6 +386,27 @@ TEST(HardPlaces, BinaryVectorsAreFullOfTies) {
 
 // --- sizes
 
+// More candidates than are compared with each other, and the largest blocks there are, full and repaired.
+TEST(HardSizes, TheLargestBlocksAndTheMostCandidatesTakeChanges) {
+  const std::size_t count = fewer_when_sanitized(2500);
+  IndexOptions options = graph_options(12, Distance::euclidean);
+  options.max_connections = 48;
+  options.ef_construction = 2000;
+  const Rows rows = normal_rows(count, 12, 31);
+  auto index = filled(options, rows);
+  Oracle oracle(options);
+  oracle.put_all(ids_from(0, count), rows);
+
+  for (std::size_t i = 0; i < count; i += 3) {
+    ASSERT_TRUE(index->erase(static_cast<std::int64_t>(i)).value());
+    oracle.erase(static_cast<std::int64_t>(i));
+  }
+
+  EXPECT_GE(mean_recall(*index, oracle, normal_rows(30, 12, 32), {.k = 10, .ef = 64}), 0.95);
+  EXPECT_TRUE(no_slot_is_lost(*index));
+  EXPECT_TRUE(healthy(*index));
+}
+
 class AnyDimension : public testing::TestWithParam<std::size_t> {};
 
 INSTANTIATE_TEST_SUITE_P(Dimensions, AnyDimension, testing::Values(1, 2, 3, 65, 1000));

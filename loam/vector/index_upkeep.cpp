@@ -134,12 +134,10 @@ void Index::State::maintain_all() {
 }
 
 GraphOptions Index::State::graph_options() const {
-  GraphOptions wanted;
-  wanted.max_connections = static_cast<unsigned>(options.max_connections);
-  wanted.ef_construction = options.ef_construction;
-  wanted.nb_layers = options.nb_layers;
-  wanted.directory = options.directory;
-  return wanted;
+  return {.max_connections = static_cast<unsigned>(options.max_connections),
+          .ef_construction = options.ef_construction,
+          .nb_layers = options.nb_layers,
+          .directory = options.directory};
 }
 
 void Index::State::promote_if_large(std::size_t threads, const Context& context) {
