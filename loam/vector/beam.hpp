@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <vector>
@@ -90,25 +91,37 @@ class Found {
   std::uint64_t word_ = 0;
 };
 
-/// The nearest nodes, ascending. Only eligible ones count against ef: others are kept as long as they lie between, so that
-/// they never take the place of an answer. *needs external synchronization*
+/// How far a search goes: the `least` nearest that count are expanded, and beyond them those that lie no farther than
+/// `stretch` times as far as the k-th, `most` in all. Where a few stand out it ends early, where many are about as far it
+/// goes on (Al-Jazzazi et al., Distance Adaptive Beam Search for Provably Accurate Graph-Based Nearest Neighbor Search,
+/// 2025). What is expanded and what is kept are two things, since distances are estimates: up to `stretch_kept` times as far
+/// a node may still be an answer.
+struct Reach {
+  std::size_t k = 1;
+  std::size_t least = 1;  ///< at least k
+  std::size_t most = 1;   ///< at least `least`
+  float stretch = 1;
+  float stretch_kept = 1;  ///< at least `stretch`
+  float floor = 0;         ///< what distances are taken from: nothing is nearer than this
+  std::size_t items_max = std::numeric_limits<std::size_t>::max();  ///< of all, counted or not
+};
+
+/// The nearest nodes, ascending. Only eligible ones count: others are kept as long as they lie between, so that they never
+/// take the place of an answer. *needs external synchronization*
 class Pool {
  public:
-  /// At most `items_max` in all.
-  void clear(std::size_t ef, std::size_t items_max) {
-    ef_ = ef;
-    items_max_ = items_max;
+  void clear(const Reach& reach) {
+    reach_ = reach;
     items_.clear();
     eligible_ = 0;
     cursor_ = 0;
+    expanded_to_ = kept_to_ = std::numeric_limits<float>::infinity();
   }
+  /// The nearest `ef` that count, and at most `items_max` in all.
+  void clear(std::size_t ef, std::size_t items_max) { clear({.least = ef, .most = ef, .items_max = items_max}); }
 
   /// Farther ones need not be offered.
-  float bound() const noexcept {
-    return eligible_ >= ef_ || items_.size() >= items_max_
-               ? (items_.empty() ? std::numeric_limits<float>::infinity() : items_.back().distance())
-               : std::numeric_limits<float>::infinity();
-  }
+  float bound() const noexcept { return kept_to_; }
 
   /// One pass for all of them; reorders `fresh`.
   void merge(std::span<Found> fresh) {
@@ -119,54 +132,81 @@ class Pool {
       for (; j > 0 && moved < fresh[j - 1]; --j) fresh[j] = fresh[j - 1];
       fresh[j] = moved;
     }
+    // From the back: each finds its place, and what lies behind it moves up by as many as still come before.
     std::size_t left = items_.size();
     items_.resize(left + fresh.size());
-    std::size_t to = items_.size();
-    for (std::size_t i = fresh.size(); i > 0;) {
-      if (left > 0 && fresh[i - 1] < items_[left - 1]) {
-        items_[--to] = items_[--left];
-      } else {
-        items_[--to] = fresh[--i];
-        eligible_ += items_[to].eligible() ? 1 : 0;
-      }
+    for (std::size_t i = fresh.size(); i > 0; --i) {
+      const std::size_t at = place_of(fresh[i - 1], left);
+      std::memmove(static_cast<void*>(&items_[at + i]), &items_[at], (left - at) * sizeof(Found));
+      items_[at + i - 1] = fresh[i - 1];
+      eligible_ += fresh[i - 1].eligible() ? 1 : 0;
+      left = at;
     }
-    cursor_ = std::min(cursor_, to);
+    cursor_ = std::min(cursor_, left);
     trim();
   }
 
-  /// The nearest that has not been expanded, marked as such; null when there is none.
+  /// The nearest that is to be expanded, marked as such; null when there is none.
   const Found* next() noexcept {
-    while (cursor_ < items_.size() && items_[cursor_].expanded()) ++cursor_;
-    if (cursor_ == items_.size()) return nullptr;
+    if (peek() == nullptr) return nullptr;
     items_[cursor_].set_expanded();
     return &items_[cursor_++];
   }
   /// What next() would return, if nothing is merged before; null when there is none.
   const Found* peek() noexcept {
     while (cursor_ < items_.size() && items_[cursor_].expanded()) ++cursor_;
-    return cursor_ == items_.size() ? nullptr : &items_[cursor_];
+    const bool within = cursor_ < items_.size() && items_[cursor_].distance() <= expanded_to_;
+    return within ? &items_[cursor_] : nullptr;
   }
 
   std::span<const Found> items() const noexcept { return items_; }
   std::size_t eligible() const noexcept { return eligible_; }
-  std::size_t ef() const noexcept { return ef_; }
 
  private:
-  void trim() {
-    while (eligible_ > ef_ || items_.size() > items_max_) {
-      eligible_ -= items_.back().eligible() ? 1 : 0;
-      items_.pop_back();
+  // Of the first `count`, how many are nearer. No branch that a processor would have to guess.
+  std::size_t place_of(Found found, std::size_t count) const noexcept {
+    const Found* at = items_.data();
+    while (count > 0) {
+      const std::size_t half = (count + 1) / 2;
+      at = at[half - 1] < found ? at + half : at;
+      count -= half;
     }
-    if (eligible_ == ef_)
-      while (!items_.empty() && !items_.back().eligible()) items_.pop_back();
+    return static_cast<std::size_t>(at - items_.data());
+  }
+  void pop() noexcept {
+    eligible_ -= items_.back().eligible() ? 1 : 0;
+    items_.pop_back();
+  }
+  void trim() {
+    while (eligible_ > reach_.most || items_.size() > reach_.items_max) pop();
+    if (eligible_ >= reach_.least) trim_to_reach();
+    if (eligible_ == reach_.most)
+      while (!items_.back().eligible()) pop();
+    if (eligible_ == reach_.most || items_.size() == reach_.items_max) kept_to_ = items_.back().distance();
     cursor_ = std::min(cursor_, items_.size());
+  }
+  void trim_to_reach() {
+    const float nearest = std::max(0.0F, nth_eligible(reach_.k).distance() - reach_.floor);
+    const float least = nth_eligible(reach_.least).distance();
+    expanded_to_ = std::max(least, reach_.floor + reach_.stretch * nearest);
+    kept_to_ = std::max(least, reach_.floor + reach_.stretch_kept * nearest);
+    while (items_.back().distance() > kept_to_) pop();
+  }
+  // From 1 on; there are so many.
+  Found nth_eligible(std::size_t n) const noexcept {
+    if (eligible_ == items_.size()) return items_[n - 1];
+    std::size_t at = 0;
+    for (std::size_t counted = 0; (counted += items_[at].eligible() ? 1 : 0) < n; ++at) {
+    }
+    return items_[at];
   }
 
   std::vector<Found> items_;
-  std::size_t ef_ = 0;
-  std::size_t items_max_ = 0;
+  Reach reach_;
   std::size_t eligible_ = 0;
   std::size_t cursor_ = 0;
+  float expanded_to_ = std::numeric_limits<float>::infinity();
+  float kept_to_ = std::numeric_limits<float>::infinity();
 };
 
 }  // namespace loam::vector

@@ -106,18 +106,29 @@ TEST(Found, IsOrderedByDistanceThenNode) {
   EXPECT_FALSE(ascending[3] < ascending[2]);
 }
 
-/// The rules of the pool, one item at a time: of what was offered, the nearest that count until there are `ef` of them, and
-/// of the others those that lie between.
-std::vector<Found> kept_of(std::vector<Found> offered, std::size_t ef) {
+/// The rules of the pool, by the book: of what was offered, what is within reach, until `most` of it count, and of the others
+/// those that lie between.
+std::vector<Found> kept_of(std::vector<Found> offered, const Reach& reach) {
   std::sort(offered.begin(), offered.end());
+  std::vector<float> counted;
+  for (const Found found : offered)
+    if (found.eligible()) counted.push_back(found.distance());
+  float limit = std::numeric_limits<float>::infinity();
+  if (counted.size() >= reach.least)
+    limit = std::max(counted[reach.least - 1],
+                     reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor));
   std::vector<Found> kept;
   std::size_t eligible = 0;
   for (const Found found : offered) {
-    if (eligible == ef) break;
+    if (eligible == reach.most || found.distance() > limit) break;
     kept.push_back(found);
     eligible += found.eligible() ? 1 : 0;
   }
   return kept;
+}
+
+std::vector<Found> kept_of(std::vector<Found> offered, std::size_t ef) {
+  return kept_of(std::move(offered), Reach{.least = ef, .most = ef});
 }
 
 void expect_same(const Pool& pool, const std::vector<Found>& wanted) {
@@ -153,6 +164,64 @@ TEST(Pool, KeepsTheNearestOfWhatItIsOffered) {
     else
       EXPECT_EQ(pool.bound(), std::numeric_limits<float>::infinity());
   }
+}
+
+// What stands out ends a search early, what lies close together lets it go on: in the order of offers nothing is lost.
+TEST(Pool, KeepsWhatIsWithinReachOfTheKthNearest) {
+  std::mt19937 random(3);
+  std::size_t beyond_least = 0;
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t least = 1 + random() % 20;
+    const float stretch = 1 + static_cast<float>(random() % 10) / 20;
+    const Reach reach{.k = 1 + random() % least,
+                      .least = least,
+                      .most = least * (1 + random() % 4),
+                      .stretch = stretch,
+                      .stretch_kept = stretch * stretch,
+                      .floor = random() % 2 == 0 ? 0.0f : -40.0f};
+    Pool pool;
+    pool.clear(reach);
+    std::vector<Found> all;
+    Node next = 0;
+    for (int step = 0; step < 12; ++step) {
+      std::vector<Found> fresh;
+      for (std::size_t i = random() % 20; i > 0; --i)
+        fresh.emplace_back(static_cast<float>(random() % 50), next++, random() % 4 != 0);
+      all.insert(all.end(), fresh.begin(), fresh.end());
+      pool.merge(fresh);
+    }
+
+    const std::vector<Found> wanted = kept_of(all, reach);
+    expect_same(pool, wanted);
+    EXPECT_GE(pool.bound(), wanted.back().distance());
+    beyond_least += pool.eligible() > least ? 1 : 0;
+  }
+  EXPECT_GT(beyond_least, 50u);
+}
+
+TEST(Pool, ExpandsWhatIsWithinReachAlone) {
+  Pool pool;
+  pool.clear({.k = 2, .least = 3, .most = 100, .stretch = 1.5f, .stretch_kept = 4});
+  std::vector<Found> offered;
+  for (Node node = 0; node < 8; ++node) offered.emplace_back(static_cast<float>(10 + node), node, true);
+  offered.emplace_back(16.5f, Node{8}, true);
+  offered.emplace_back(44.0f, Node{9}, true);
+  offered.emplace_back(44.5f, Node{10}, true);
+  pool.merge(offered);
+
+  std::vector<Node> expanded;
+  while (const Found* nearest = pool.next()) expanded.push_back(nearest->node());
+
+  EXPECT_EQ(expanded, (std::vector<Node>{0, 1, 2, 3, 4, 5, 6, 8})) << "the second is at 11, so it reaches to 16.5";
+  EXPECT_EQ(pool.items().size(), 10u) << "and keeps to 44";
+  EXPECT_EQ(pool.bound(), 44.0f);
+
+  std::vector<Found> nearer{Found(1.0f, Node{20}, true), Found(2.0f, Node{21}, true)};
+  pool.merge(nearer);
+
+  EXPECT_EQ(pool.items().size(), 3u) << "now it keeps to 8, and the three nearest wherever they are";
+  EXPECT_EQ(pool.bound(), 10.0f);
+  EXPECT_EQ(pool.next()->node(), Node{20});
 }
 
 // What next() returns is the nearest that is not expanded, whatever is merged between.

@@ -334,10 +334,14 @@ void Codec::prepare(const float* query, CodeQuery& out) const {
   encode_wide(centred, out.wide.data());
   prepare_narrow(centred, out);
   // <q, v> = <q, c> + <q - c, v - c> + <c, v - c>, and the query's part of it is <q, c> = |c|^2 + <c, q - c>.
-  if (options_.distance == Distance::euclidean)
+  if (options_.distance == Distance::euclidean) {
     out.base = to_float(centred.square);
-  else
+    out.floor = 0;
+  } else {
     out.base = to_float(-(centre_square_ + centred.centre_product));
+    const bool normalized = options_.distance == Distance::cosine;
+    out.floor = normalized ? -1 : to_float(-std::sqrt(centred.length_square) * static_cast<double>(length_max_));
+  }
 }
 
 double Codec::half_width(unsigned bits) const noexcept {
@@ -369,6 +373,7 @@ void Codec::encode_grid(const float* vector, std::uint8_t* narrow, std::uint8_t*
 }
 
 void Codec::prepare_grid(const float* query, CodeQuery& out) const {
+  out.floor = 0;
   out.wide.resize(wide_bytes());
   const double wide_half = half_width(8);
   std::uint8_t* wide_codes = out.wide.data() + sizeof(WideFactors);

@@ -74,6 +74,7 @@ struct CodeQuery {
   std::vector<std::uint8_t> grid;    ///< the same for manhattan
   std::vector<std::uint8_t> wide;    ///< a wide record of the query
   float base = 0;
+  float floor = 0;       ///< no vector can be nearer, in estimate()'s terms
   float step = 0;        ///< one unit of `narrow`
   std::int32_t sum = 0;  ///< of `narrow`
 };

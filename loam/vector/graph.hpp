@@ -147,7 +147,7 @@ class Graph {
   /// Best-first search of the lowest layer from scratch.entries with narrow codes; `admit(slot)` says what counts as an
   /// answer.
   template <class Admit>
-  void search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, std::size_t& estimates) const;
+  void search(Scratch& scratch, const Reach& reach, Admit admit, std::size_t& estimates) const;
 
   /// Calls body(member) for the chain of a slot.
   template <class Body>
@@ -326,8 +326,8 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
 }
 
 template <class Admit>
-void Graph::search(Scratch& scratch, std::size_t ef, std::size_t items_max, Admit admit, std::size_t& estimates) const {
-  scratch.pool.clear(ef, items_max);
+void Graph::search(Scratch& scratch, const Reach& reach, Admit admit, std::size_t& estimates) const {
+  scratch.pool.clear(reach);
   beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates);
 }
 

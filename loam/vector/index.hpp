@@ -31,7 +31,9 @@ struct IndexOptions {
   Distance distance = Distance::cosine;
   std::size_t max_connections = 32;   ///< edges of a vector, 8 to 48 (the M of HNSW's upper layers times two)
   std::size_t ef_construction = 128;  ///< candidates looked for, the nearest 128 of which may become edges; 16 to 2,000
-  std::size_t ef_search = 64;         ///< what a search uses that names no ef
+  /// About so many nearest are followed by a search that names no ef: where a few answers stand out, half of what it is
+  /// beyond k; where all are about as far, up to four times as many.
+  std::size_t ef_search = 64;
   std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
   unsigned code_bits = 0;             ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe
   std::size_t code_dimension = 0;     ///< components in the narrow code; 0: those that fit in 160 bytes (320 above 1,536)
@@ -43,7 +45,7 @@ struct IndexOptions {
 
 struct SearchOptions {
   std::size_t k = 10;                  ///< at most search_k_max
-  std::size_t ef = 0;                  ///< effort: candidates kept; 0: ef_search. At least k is used.
+  std::size_t ef = 0;                  ///< effort, see ef_search; 0: ef_search. At least k is used.
   const SlotBitmap* filter = nullptr;  ///< only these slots; outlives the search
   /// Only ids for which it is true; asked for candidates only. Not together with `filter`.
   std::function<bool(std::int64_t id)> predicate = {};

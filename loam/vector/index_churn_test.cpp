@@ -147,7 +147,7 @@ TEST_P(IndexTurnover, LeavesNoneUnreachableAndSearchesAsAFreshOne) {
   // Of where the vectors are: how well a graph answers questions of far away is chance.
   const Rows last_centres{dimension, {centres.values.end() - clusters_at_once * dimension, centres.values.end()}};
   const Rows queries =
-      GetParam() == "Clustered" ? clustered_rows(100, last_centres, 0.7f, 3) : normal_rows(100, dimension, 3);
+      GetParam() == "Clustered" ? clustered_rows(400, last_centres, 0.7f, 3) : normal_rows(400, dimension, 3);
   auto index = Index::create(options).value();
   Oracle oracle(options);
   std::vector<std::int64_t> there = ids_from(0, count);
@@ -179,7 +179,8 @@ TEST_P(IndexTurnover, LeavesNoneUnreachableAndSearchesAsAFreshOne) {
   for (const std::size_t ef : {std::size_t{64}, std::size_t{160}}) {
     const double old_one = mean_recall(*index, oracle, queries, {.k = 10, .ef = ef});
     const double fresh_one = mean_recall(*fresh, oracle, queries, {.k = 10, .ef = ef});
-    EXPECT_GE(old_one, fresh_one - 0.005) << "ef " << ef << " finds " << old_one << ", when fresh " << fresh_one;
+    // Half a point is wanted; of 4,000 answers chance alone makes a quarter of one.
+    EXPECT_GE(old_one, fresh_one - 0.0075) << "ef " << ef << " finds " << old_one << ", when fresh " << fresh_one;
   }
   EXPECT_TRUE(no_slot_is_lost(*index));
   EXPECT_TRUE(healthy(*index));

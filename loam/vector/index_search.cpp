@@ -14,6 +14,11 @@
 namespace loam::vector {
 namespace {
 
+/// A search expands the more, the more there is that is about as far as the k-th (reach()): so many times ef at most. The
+/// exponent is two over the dimension of what the vectors lie on, fitted so that ef are expanded on average of embeddings of
+/// real text. Where they lie on more, up to `most_per_ef` times ef are; where on less, half of what ef adds to k.
+constexpr std::size_t most_per_ef = 4;
+constexpr double stretch_exponent = .09;
 /// A filtered walk compares about so many codes for each candidate kept (ef) where everything passes, and 1 / sqrt(share)
 /// times as many where a share does. In this time a scan compares twice as many. Both fitted to the sweep over filters of
 /// vector_index_bench.cpp, which shows what comes of it.
@@ -250,7 +255,7 @@ class Index::Search {
     std::optional<std::vector<Ranked>> candidates;
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
-      graph_->search(scratch_, ef_, 4 * ef_ + 1024, [this](Slot slot) { return admitted(slot); }, result.estimates);
+      graph_->search(scratch_, reach(), [this](Slot slot) { return admitted(slot); }, result.estimates);
       candidates = answers_of(scratch_.pool.items());
     } else {
       result.plan = Plan::filtered_graph;
@@ -259,6 +264,22 @@ class Index::Search {
     }
     rank(*candidates, {}, result);
     return {};
+  }
+
+  // In m dimensions a ball s times as wide holds s^m times as many: `stretch` is about where ef lie, when k lie within the
+  // k-th distance.
+  Reach reach() const {
+    const bool squared = state_.options.distance != Distance::manhattan;
+    const double exponent = squared ? stretch_exponent : stretch_exponent / 2;
+    const auto stretch = static_cast<float>(std::pow(static_cast<double>(ef_) / static_cast<double>(k_), exponent));
+    const std::size_t most = most_per_ef * ef_;
+    return {.k = k_,
+            .least = k_ + (ef_ - k_) / 2,
+            .most = most,
+            .stretch = stretch,
+            .stretch_kept = stretch * std::sqrt(stretch),
+            .floor = scratch_.query.floor,
+            .items_max = 4 * most + 1024};
   }
 
   // Everything is walked and only what passes is kept, as long as some of it is found where the query is. Where it is not
