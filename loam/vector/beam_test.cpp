@@ -106,17 +106,18 @@ TEST(Found, IsOrderedByDistanceThenNode) {
   EXPECT_FALSE(ascending[3] < ascending[2]);
 }
 
-/// The rules of the pool, by the book: of what was offered, what is within reach, until `most` of it count, and of the others
-/// those that lie between.
+/// The rules of the pool, by the book: of what was offered, what is within reach, until `most` of it count, and of the
+/// others those that lie between.
 std::vector<Found> kept_of(std::vector<Found> offered, const Reach& reach) {
   std::sort(offered.begin(), offered.end());
   std::vector<float> counted;
   for (const Found found : offered)
     if (found.eligible()) counted.push_back(found.distance());
   float limit = std::numeric_limits<float>::infinity();
-  if (counted.size() >= reach.least)
-    limit = std::max(counted[reach.least - 1],
-                     reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor));
+  if (counted.size() >= reach.least) {
+    limit = reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor);
+    limit = std::max(limit, counted[reach.least - 1]);
+  }
   std::vector<Found> kept;
   std::size_t eligible = 0;
   for (const Found found : offered) {

@@ -235,6 +235,22 @@ TEST(Codec, DistancesBetweenStoredVectorsAreNearTheTrueOnes) {
   }
 }
 
+TEST(Codec, KnowsWhatNothingCanBeNearerThan) {
+  for (const Distance distance : all_distances) {
+    const Vectors base(500, 24, distance == Distance::cosine);
+    const Vectors queries(20, 24, distance == Distance::cosine, 9);
+    const Codec codec = codec_for(base, {.distance = distance, .bits = 4});
+    CodeQuery query;
+    for (const float* one : queries.rows) {
+      codec.prepare(one, query);
+      const auto slack = 1e-5 * (1 + std::abs(static_cast<double>(query.floor)));
+      for (const float* row : base.rows)
+        ASSERT_GE(ordering_distance(distance, one, row, base.dimension) + slack, static_cast<double>(query.floor))
+            << static_cast<int>(distance);
+    }
+  }
+}
+
 TEST(Codec, KnowsWhichEstimatesFollowTheTopology) {
   const Vectors base(10, 8, false);
   EXPECT_TRUE(codec_for(base, {.distance = Distance::euclidean}).estimates_topology());

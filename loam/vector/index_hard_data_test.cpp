@@ -302,6 +302,24 @@ TEST(HardPlaces, WalksLeaveTheClumpTheyComeBy) {
   EXPECT_GE(mean_recall(*index, oracle, queries, {.k = 10, .ef = 64}), 0.97);
 }
 
+// The same ef is spent where it is needed.
+TEST(HardPlaces, AnswersThatStandOutCostLessThanACrowd) {
+  for (const Distance distance : every_distance) {
+    const Rows crowd = normal_rows(4000, 32, 30);
+    Rows apart = normal_rows(10, 32, 31, 0.5f);
+    for (float& value : apart.values) value += 5;
+    Rows rows{32, crowd.values};
+    rows.values.insert(rows.values.end(), apart.values.begin(), apart.values.end());
+    auto index = filled(graph_options(32, distance), rows);
+
+    const auto standing_out = index->search(std::vector<float>(32, 5.0f), {.k = 10, .ef = 64}).value();
+    const auto crowded = index->search(normal_rows(1, 32, 32)[0], {.k = 10, .ef = 64}).value();
+
+    EXPECT_EQ(sorted_ids(standing_out.neighbours), ids_from(4000, 10)) << static_cast<int>(distance);
+    EXPECT_LT(standing_out.estimates, crowded.estimates * 2 / 3) << static_cast<int>(distance);
+  }
+}
+
 // Of vectors that differ by less than their codes tell none used to shield another, so that their edges all stayed among
 // them.
 TEST(HardPlaces, ManyNearlyEqualVectorsHideNeitherTheOthersNorThemselves) {
