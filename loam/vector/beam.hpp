@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <vector>
@@ -132,17 +131,18 @@ class Pool {
       for (; j > 0 && moved < fresh[j - 1]; --j) fresh[j] = fresh[j - 1];
       fresh[j] = moved;
     }
-    // From the back: each finds its place, and what lies behind it moves up by as many as still come before.
     std::size_t left = items_.size();
     items_.resize(left + fresh.size());
-    for (std::size_t i = fresh.size(); i > 0; --i) {
-      const std::size_t at = place_of(fresh[i - 1], left);
-      std::memmove(static_cast<void*>(&items_[at + i]), &items_[at], (left - at) * sizeof(Found));
-      items_[at + i - 1] = fresh[i - 1];
-      eligible_ += fresh[i - 1].eligible() ? 1 : 0;
-      left = at;
+    std::size_t to = items_.size();
+    for (std::size_t i = fresh.size(); i > 0;) {
+      if (left > 0 && fresh[i - 1] < items_[left - 1]) {
+        items_[--to] = items_[--left];
+      } else {
+        items_[--to] = fresh[--i];
+        eligible_ += items_[to].eligible() ? 1 : 0;
+      }
     }
-    cursor_ = std::min(cursor_, left);
+    cursor_ = std::min(cursor_, to);
     trim();
   }
 
@@ -163,16 +163,6 @@ class Pool {
   std::size_t eligible() const noexcept { return eligible_; }
 
  private:
-  // Of the first `count`, how many are nearer. No branch that a processor would have to guess.
-  std::size_t place_of(Found found, std::size_t count) const noexcept {
-    const Found* at = items_.data();
-    while (count > 0) {
-      const std::size_t half = (count + 1) / 2;
-      at = at[half - 1] < found ? at + half : at;
-      count -= half;
-    }
-    return static_cast<std::size_t>(at - items_.data());
-  }
   void pop() noexcept {
     eligible_ -= items_.back().eligible() ? 1 : 0;
     items_.pop_back();
