@@ -56,7 +56,7 @@ class Comparison:
         measured = json.loads((data / "results" / f"{name}.json").read_text())
         self.sessions, self.failures = measured["sessions"], measured["failures"]
         self.passes, self.realtime = measured["passes"], measured["realtime"]
-        self.commits = list(dict.fromkeys(session.get("commit", "unknown") for session in self.sessions))
+        self.commits = list(dict.fromkeys(session["commit"] for session in self.sessions))
         self.members = {}  # name: its complete measurement
         for session in self.sessions:
             for member in session["members"]:

@@ -107,37 +107,51 @@ TEST(Found, IsOrderedByDistanceThenNode) {
 }
 
 /// The rules of the pool, by the book: of what was offered, what is within reach, until `most` of it count, and of the
-/// others those that lie between.
-std::vector<Found> kept_of(std::vector<Found> offered, const Reach& reach) {
-  std::sort(offered.begin(), offered.end());
-  std::vector<float> counted;
-  for (const Found found : offered)
-    if (found.eligible()) counted.push_back(found.distance());
-  float limit = std::numeric_limits<float>::infinity();
-  if (counted.size() >= reach.least) {
-    limit = reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor);
-    limit = std::max(limit, counted[reach.least - 1]);
+/// others those that lie between. Farther ones than `bound` would not be kept.
+struct ByTheBook {
+  ByTheBook(std::vector<Found> offered, const Reach& reach) {
+    std::sort(offered.begin(), offered.end());
+    std::vector<float> counted;
+    for (const Found found : offered)
+      if (found.eligible()) counted.push_back(found.distance());
+    if (counted.size() >= reach.least) {
+      bound = reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor);
+      bound = std::max(bound, counted[reach.least - 1]);
+    }
+    for (const Found found : offered) {
+      if (eligible == reach.most || found.distance() > bound) break;
+      kept.push_back(found);
+      eligible += found.eligible() ? 1 : 0;
+    }
+    if (eligible == reach.most) bound = kept.back().distance();
   }
+
   std::vector<Found> kept;
   std::size_t eligible = 0;
-  for (const Found found : offered) {
-    if (eligible == reach.most || found.distance() > limit) break;
-    kept.push_back(found);
-    eligible += found.eligible() ? 1 : 0;
+  float bound = std::numeric_limits<float>::infinity();
+};
+
+void expect_by_the_book(const Pool& pool, const ByTheBook& wanted) {
+  ASSERT_EQ(pool.items().size(), wanted.kept.size());
+  for (std::size_t i = 0; i < wanted.kept.size(); ++i) {
+    EXPECT_EQ(pool.items()[i].node(), wanted.kept[i].node()) << i;
+    EXPECT_EQ(pool.items()[i].distance(), wanted.kept[i].distance()) << i;
   }
-  return kept;
+  EXPECT_EQ(pool.eligible(), wanted.eligible);
+  EXPECT_EQ(pool.bound(), wanted.bound);
 }
 
-std::vector<Found> kept_of(std::vector<Found> offered, std::size_t ef) {
-  return kept_of(std::move(offered), Reach{.least = ef, .most = ef});
-}
-
-void expect_same(const Pool& pool, const std::vector<Found>& wanted) {
-  ASSERT_EQ(pool.items().size(), wanted.size());
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    EXPECT_EQ(pool.items()[i].node(), wanted[i].node()) << i;
-    EXPECT_EQ(pool.items()[i].distance(), wanted[i].distance()) << i;
+/// Twelve times up to 19 nodes, most of which count; returns all of them.
+std::vector<Found> offer_at_random(Pool& pool, std::mt19937& random) {
+  std::vector<Found> all;
+  for (int step = 0; step < 12; ++step) {
+    std::vector<Found> fresh;
+    for (std::size_t i = random() % 20; i > 0; --i)
+      fresh.emplace_back(static_cast<float>(random() % 50), static_cast<Node>(all.size() + i), random() % 3 != 0);
+    all.insert(all.end(), fresh.begin(), fresh.end());
+    pool.merge(fresh);
   }
+  return all;
 }
 
 TEST(Pool, KeepsTheNearestOfWhatItIsOffered) {
@@ -146,28 +160,14 @@ TEST(Pool, KeepsTheNearestOfWhatItIsOffered) {
     const std::size_t ef = 1 + random() % 40;
     Pool pool;
     pool.clear(ef, 100'000);
-    std::vector<Found> all;
-    Node next = 0;
-    for (int step = 0; step < 12; ++step) {
-      std::vector<Found> fresh;
-      for (std::size_t i = random() % 20; i > 0; --i)
-        fresh.emplace_back(static_cast<float>(random() % 50), next++, random() % 3 != 0);
-      all.insert(all.end(), fresh.begin(), fresh.end());
-      pool.merge(fresh);
-    }
 
-    const std::vector<Found> wanted = kept_of(all, ef);
-    expect_same(pool, wanted);
-    EXPECT_EQ(pool.eligible(), static_cast<std::size_t>(std::count_if(wanted.begin(), wanted.end(),
-                                                                      [](Found found) { return found.eligible(); })));
-    if (pool.eligible() == ef)
-      EXPECT_EQ(pool.bound(), wanted.back().distance()) << "farther ones would not be kept";
-    else
-      EXPECT_EQ(pool.bound(), std::numeric_limits<float>::infinity());
+    const std::vector<Found> all = offer_at_random(pool, random);
+
+    expect_by_the_book(pool, ByTheBook(all, {.least = ef, .most = ef}));
   }
 }
 
-// What stands out ends a search early, what lies close together lets it go on: in the order of offers nothing is lost.
+// What stands out ends a search early, what lies close together lets it go on.
 TEST(Pool, KeepsWhatIsWithinReachOfTheKthNearest) {
   std::mt19937 random(3);
   std::size_t beyond_least = 0;
@@ -182,19 +182,10 @@ TEST(Pool, KeepsWhatIsWithinReachOfTheKthNearest) {
                       .floor = random() % 2 == 0 ? 0.0f : -40.0f};
     Pool pool;
     pool.clear(reach);
-    std::vector<Found> all;
-    Node next = 0;
-    for (int step = 0; step < 12; ++step) {
-      std::vector<Found> fresh;
-      for (std::size_t i = random() % 20; i > 0; --i)
-        fresh.emplace_back(static_cast<float>(random() % 50), next++, random() % 4 != 0);
-      all.insert(all.end(), fresh.begin(), fresh.end());
-      pool.merge(fresh);
-    }
 
-    const std::vector<Found> wanted = kept_of(all, reach);
-    expect_same(pool, wanted);
-    EXPECT_GE(pool.bound(), wanted.back().distance());
+    const std::vector<Found> all = offer_at_random(pool, random);
+
+    expect_by_the_book(pool, ByTheBook(all, reach));
     beyond_least += pool.eligible() > least ? 1 : 0;
   }
   EXPECT_GT(beyond_least, 50u);

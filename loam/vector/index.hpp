@@ -32,7 +32,8 @@ struct IndexOptions {
   std::size_t max_connections = 32;   ///< edges of a vector, 8 to 48 (the M of HNSW's upper layers times two)
   std::size_t ef_construction = 128;  ///< candidates looked for, the nearest 128 of which may become edges; 16 to 2,000
   /// About so many nearest are followed by a search that names no ef: where a few answers stand out, half of what it is
-  /// beyond k; where all are about as far, up to four times as many.
+  /// beyond k; where all are about as far, up to four times as many. With a filter or a predicate, how many
+  /// follows from what passes.
   std::size_t ef_search = 64;
   std::size_t nb_layers = 4;          ///< 1: no upper layers. Each holds 1/32 of the vectors of the one below.
   unsigned code_bits = 0;             ///< of the narrow code, 1 to 4 (manhattan: 4 or 8); 0: by dimension and a probe
