@@ -51,9 +51,14 @@ class FullVectors {
   const Half* f16(Slot slot) const noexcept { return reinterpret_cast<const Half*>(raw(slot)); }
   const float* f32(Slot slot) const noexcept { return reinterpret_cast<const float*>(raw(slot)); }
 
-  void prefetch(Slot slot) const noexcept {
+  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept {
     const std::byte* record = records_.at(slot);
     for (std::size_t at = 0; at < records_.record_bytes(); at += 64) __builtin_prefetch(record + at);
+  }
+  /// For later: not into the nearest cache, which is needed until then.
+  [[gnu::always_inline]] void prefetch_for_later(Slot slot) const noexcept {
+    const std::byte* record = records_.at(slot);
+    for (std::size_t at = 0; at < records_.record_bytes(); at += 64) __builtin_prefetch(record + at, 0, 2);
   }
 
   std::size_t dimension() const noexcept { return dimension_; }

@@ -187,8 +187,8 @@ void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scra
   if (candidates.size() > prune_candidates_max) candidates.resize(prune_candidates_max);
 }
 
-// Leaves those of `candidates` that become edges, nearest first. The nodes `kept` are edges already, and are candidates,
-// too: they shield others like a chosen one and are not among the result.
+// Leaves those of `candidates` that become edges, nearest first; all of them are in scratch.others then. The nodes `kept`
+// are edges already, and are candidates, too: they shield others like a chosen one and are not among the result.
 void Graph::prune(std::vector<Candidate>& candidates, EdgeCount wanted, std::span<const Node> kept, Scratch& scratch) const {
   std::vector<Standing>& standing = scratch.standing;
   standing.clear();
@@ -253,28 +253,33 @@ void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
   edges.protected_edges = 1;
   for (const Candidate& candidate : chosen) edges.nodes[edges.degree++] = candidate.node;
 
-  // The nearest with room for a child becomes the parent. It must not be found by others before it has one.
-  std::size_t parent = 0;
-  const auto write_own = [&] {
-    Edges own = edges;
-    own.remove(chosen[parent].node);
-    own.insert_at(0, chosen[parent].node);
-    own.protected_edges = 1;
-    const std::lock_guard lock(layer.lock(node));
-    Adjacency block = layer.block(node);
-    block.write(block.state(), own);
-  };
-  for (;; ++parent) {
-    if (parent == chosen.size()) {
-      // All of them are closing or full of children: any place in the tree will do.
-      attach_somewhere(layer, node, edges);
-      break;
-    }
-    write_own();
-    if (add_child(layer, chosen[parent].node, node, layer.capacity() / 2)) break;
+  const Node parent = attach_near(layer, node, edges, scratch.others);
+  // All of them are closing or full of children: any place in the tree will do.
+  if (parent == no_node) attach_somewhere(layer, node, edges);
+  for (const Candidate& candidate : chosen)
+    if (candidate.node != parent) add_edge(layer, candidate.node, node, slot);
+}
+
+// The nearest with room for a child becomes the parent, chosen or not: of a clump of nearly equal vectors one shields all
+// others, and those for which it has no room would hang on something far away, where a search of the clump does not come.
+// No node when none has room. The node must not be found by others before it has a parent.
+Node Graph::attach_near(Layer& layer, Node node, const Edges& edges, std::span<const Candidate> near) {
+  for (const Candidate& candidate : near) {
+    write_under(layer, node, candidate.node, edges);
+    if (add_child(layer, candidate.node, node, layer.capacity() / 2)) return candidate.node;
   }
-  for (std::size_t i = 0; i < chosen.size(); ++i)
-    if (i != parent) add_edge(layer, chosen[i].node, node, slot);
+  return no_node;
+}
+
+// The first edges of a node: the parent's and, without the last where there is no room, `edges`.
+void Graph::write_under(Layer& layer, Node node, Node parent, Edges edges) {
+  edges.remove(parent);
+  if (edges.degree == layer.capacity()) --edges.degree;
+  edges.insert_at(0, parent);
+  edges.protected_edges = 1;
+  const std::lock_guard lock(layer.lock(node));
+  Adjacency block = layer.block(node);
+  block.write(block.state(), edges);
 }
 
 // A leaf of the tree has room: descends from the root.
@@ -293,16 +298,7 @@ void Graph::attach_somewhere(Layer& layer, Node node, const Edges& edges) {
   for (std::size_t at = 0; at < places.size(); ++at) {
     const Node place = places[at];
     if (place == no_node || place == node) continue;
-    Edges own = edges;
-    own.remove(place);
-    if (own.degree == layer.capacity()) --own.degree;
-    own.insert_at(0, place);
-    own.protected_edges = 1;
-    {
-      const std::lock_guard lock(layer.lock(node));
-      Adjacency block = layer.block(node);
-      block.write(block.state(), own);
-    }
+    write_under(layer, node, place, edges);
     if (add_child(layer, place, node, layer.capacity())) return;
     Edges theirs;
     layer.block(place).read(theirs);

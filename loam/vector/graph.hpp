@@ -210,6 +210,8 @@ class Graph {
   void add_edge(Layer& layer, Node node, Node to, Slot to_slot);
   void give_up_one(const Layer& layer, Node node, Edges& edges) const;
   unsigned edge_to_give_up(const Layer& layer, Slot slot, const Edges& edges, Slot to) const;
+  Node attach_near(Layer& layer, Node node, const Edges& edges, std::span<const Candidate> near);
+  static void write_under(Layer& layer, Node node, Node parent, Edges edges);
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
   bool leave_tree(Layer& layer, Node node);
@@ -327,8 +329,13 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
 
 template <class Admit>
 void Graph::search(Scratch& scratch, const Reach& reach, Admit admit, std::size_t& estimates) const {
+  const Pool& pool = scratch.pool;
   scratch.pool.clear(reach);
-  beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates);
+  // What will likely be measured exactly in the end comes from memory meanwhile.
+  const auto ask_for_answers = [&](Node node, const Edges&) {
+    if (pool.answers_last()) full_.prefetch_for_later(lowest_.slot(node));
+  };
+  beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates, ask_for_answers);
 }
 
 }  // namespace loam::vector

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "loam/core/limits.hpp"
@@ -321,17 +322,22 @@ TEST(HardPlaces, AnswersThatStandOutCostLessThanACrowd) {
 }
 
 // Of vectors that differ by less than their codes tell none used to shield another, so that their edges all stayed among
-// them.
-TEST(HardPlaces, ManyNearlyEqualVectorsHideNeitherTheOthersNorThemselves) {
-  for (const std::size_t copies : {std::size_t{60}, std::size_t{200}}) {
-    const Rows few = normal_rows(20, 16, 25);
+// them. Later one shielded all the others, which became its children as long as it had room, then hung on vectors far away.
+class NearlyEqual : public testing::TestWithParam<std::tuple<std::size_t, std::size_t>> {};
+
+TEST_P(NearlyEqual, VectorsHideNeitherTheOthersNorThemselves) {
+  const auto [connections, copies] = GetParam();
+  for (const unsigned seed : {0U, 1000U}) {
+    const Rows few = normal_rows(20, 16, seed + 25);
     const Rows twins = clustered_rows(20 * copies, few, 1e-6f, 26);
     const Rows others = normal_rows(2000, 16, 27);
     Rows rows{16, twins.values};
     rows.values.insert(rows.values.end(), others.values.begin(), others.values.end());
-    rows = shuffled(rows, 28);
-    auto index = filled(graph_options(16, Distance::euclidean), rows);
-    Oracle oracle(graph_options(16, Distance::euclidean));
+    rows = shuffled(rows, seed + 28);
+    IndexOptions options = graph_options(16, Distance::euclidean);
+    options.max_connections = connections;
+    auto index = filled(options, rows);
+    Oracle oracle(options);
     oracle.put_all(ids_from(0, rows.count()), rows);
 
     EXPECT_GE(mean_recall(*index, oracle, normal_rows(100, 16, 29), {.k = 10, .ef = 2 * copies}), 0.95) << copies;
@@ -343,6 +349,13 @@ TEST(HardPlaces, ManyNearlyEqualVectorsHideNeitherTheOthersNorThemselves) {
     EXPECT_TRUE(healthy(*index));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(OfEachSize, NearlyEqual,
+                         testing::Combine(testing::Values(16, IndexOptions{}.max_connections), testing::Values(60, 200)),
+                         [](const auto& one) {
+                           return std::to_string(std::get<0>(one.param)) + "Edges" + std::to_string(std::get<1>(one.param)) +
+                                  "Copies";
+                         });
 
 // One cluster after the other is harder than all of them mixed: what comes later is not near anything.
 TEST(HardPlaces, OfManyTightClustersEveryVectorFindsItself) {
