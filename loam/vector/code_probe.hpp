@@ -20,7 +20,7 @@ struct CodeChoice {
 unsigned code_bits_for(Distance distance, std::size_t dimension);
 
 /// How many components the narrow code holds when nobody says it, 0 for all. With the bits of code_bits_for() no more than
-/// fit in 160 bytes up to 1,536 dimensions and in 320 above, so that a vector with 32 edges takes less than 300 and 500
+/// fit in 160 bytes up to 1,536 dimensions and in 320 above, so that a vector with 26 edges takes less than 300 and 500
 /// bytes of memory: 640 of 768 (2 bits), 1,280 of 1,536, 2,560 of 3,072 (1 bit). With more bits, all: they are needed.
 /// Manhattan: 0.
 std::size_t code_dimension_for(Distance distance, std::size_t dimension, unsigned bits);
