@@ -68,35 +68,51 @@ class FilteredWalk {
   std::size_t estimates() const noexcept { return estimates_; }
 
  private:
-  static constexpr std::size_t nodes_max = 64;
+  static constexpr std::size_t nodes_max = expanded_at_once * edges_max;
   static constexpr double ef_exponent = .4;
   static bool farther(Found a, Found b) noexcept { return b < a; }
 
   std::size_t ef_here() const {
-    if (estimates_ < 2 * nodes_max) return ef_max_;
+    constexpr std::size_t too_few = 128;
+    if (estimates_ < too_few) return ef_max_;
     return std::max(ef_min_, static_cast<std::size_t>(static_cast<double>(ef_max_) * std::pow(rate(), ef_exponent)));
   }
 
-  // False when go_on() was.
+  // False when go_on() was. Several nodes are expanded at once, so that what one waits for in memory comes with that of the
+  // others.
   template <class Wanted, class Admit, class GoOn>
   bool walk(Wanted wanted, Admit admit, GoOn go_on) {
     const Layer& layer = graph_.lowest();
     Edges edges;
-    while (!frontier_.empty()) {
-      const Found nearest = frontier_.front();
-      if (found_.size() == ef_ && found_.front() < nearest) return true;
-      if (!go_on()) return false;
-      std::pop_heap(frontier_.begin(), frontier_.end(), farther);
-      frontier_.pop_back();
-      layer.block(nearest.node()).read(edges);
-      const Node* const last =
-          std::remove_if(edges.nodes, edges.nodes + edges.degree, [&](Node node) { return !wanted(node); });
+    for (;;) {
+      Node nearest[expanded_at_once];
+      unsigned taken = 0;
+      for (; taken < expanded_at_once && goes_on(); ++taken) {
+        if (!go_on()) break;
+        nearest[taken] = take_nearest();
+        layer.block(nearest[taken]).prefetch();
+      }
+      if (taken == 0) return !goes_on();
       std::size_t count = 0;
-      for (const Node node : scratch_.visited.insert({edges.nodes, last})) meet(node, count++);
-      if (!frontier_.empty()) layer.block(frontier_.front().node()).prefetch();
+      for (unsigned i = 0; i < taken; ++i) {
+        layer.block(nearest[i]).read(edges);
+        const Node* const last =
+            std::remove_if(edges.nodes, edges.nodes + edges.degree, [&](Node node) { return !wanted(node); });
+        for (const Node node : scratch_.visited.insert({edges.nodes, last})) meet(node, count++);
+      }
       offer(count, admit);
     }
-    return true;
+  }
+
+  // Might what was met and is not expanded yet lead to an answer that is missing, or to a nearer one?
+  bool goes_on() const noexcept {
+    return !frontier_.empty() && (found_.size() < ef_ || !(found_.front() < frontier_.front()));
+  }
+  Node take_nearest() {
+    std::pop_heap(frontier_.begin(), frontier_.end(), farther);
+    const Node node = frontier_.back().node();
+    frontier_.pop_back();
+    return node;
   }
 
   void keep(std::size_t ef) {
@@ -116,7 +132,8 @@ class FilteredWalk {
     const std::uint8_t* records[nodes_max];
     float distances[nodes_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph_.narrow(nodes_[i]);
-    graph_.codec().estimate(scratch_.query, records, count, distances);
+    for (std::size_t at = 0; at < count; at += 64)
+      graph_.codec().estimate(scratch_.query, records + at, std::min<std::size_t>(64, count - at), distances + at);
     estimates_ += count;
     for (std::size_t i = 0; i < count; ++i) {
       const Found one(distances[i], nodes_[i], true);
