@@ -264,5 +264,21 @@ TEST(Pool, NeverHoldsMoreThanItIsAllowed) {
   EXPECT_EQ(pool.peek(), nullptr);
 }
 
+TEST(Pool, KnowsOfWhatItHandedOutLastWhetherItIsAnAnswerSoFar) {
+  Pool pool;
+  pool.clear(Reach{.k = 2, .least = 3, .most = 4, .stretch = 10, .stretch_kept = 10});
+  std::vector<Found> two = {Found(1, 1, true), Found(2, 2, true)};
+  pool.merge(two);
+  pool.next();
+  EXPECT_FALSE(pool.answers_last()) << "too few are known";
+
+  std::vector<Found> more = {Found(3, 3, true)};
+  pool.merge(more);
+  pool.next();
+  EXPECT_TRUE(pool.answers_last()) << "the second of two";
+  pool.next();
+  EXPECT_FALSE(pool.answers_last()) << "the third";
+}
+
 }  // namespace
 }  // namespace loam::vector

@@ -12,7 +12,6 @@ constexpr std::size_t query_count_max = 64;
 constexpr std::size_t base_count_max = 2000;
 constexpr std::size_t nearest_count = 10;
 constexpr double recall_wanted = 0.95;
-constexpr std::size_t batch = 64;
 
 struct Sample {
   std::vector<const float*> queries;
@@ -56,8 +55,7 @@ double recall_of(const Codec& codec, const Sample& sample, std::size_t candidate
   std::vector<std::size_t> order(records.size());
   for (std::size_t q = 0; q < sample.queries.size(); ++q) {
     codec.prepare(sample.queries[q], query);
-    for (std::size_t at = 0; at < records.size(); at += batch)
-      codec.estimate(query, records.data() + at, std::min(batch, records.size() - at), estimates.data() + at);
+    codec.estimate(query, records.data(), records.size(), estimates.data());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     const auto nearer = [&estimates](std::size_t a, std::size_t b) {
       return estimates[a] != estimates[b] ? estimates[a] < estimates[b] : a < b;

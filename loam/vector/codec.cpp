@@ -396,24 +396,27 @@ void Codec::prepare_grid(const float* query, CodeQuery& out) const {
 }
 
 void Codec::estimate(const CodeQuery& query, const std::uint8_t* const* narrow, std::size_t count, float* out) const {
+  for (std::size_t begin = 0; begin < count; begin += batch_max)
+    estimate_batch(query, {narrow + begin, std::min(batch_max, count - begin), 0, narrow_prefetch_bytes_}, out + begin);
+}
+
+void Codec::estimate_batch(const CodeQuery& query, const CodeRows& rows, float* out) const {
   std::array<std::int32_t, batch_max> sums;
-  LOAM_ASSERT(count <= batch_max, "too many rows for one call");
   if (options_.distance == Distance::manhattan) {
     const auto sum = options_.bits == 8 ? kernels_->differences : kernels_->nibble_differences;
-    sum(query.grid.data(), {narrow, count, 0, narrow_prefetch_bytes_}, narrow_code_bytes_, sums.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto factors = factors_at<NarrowFactors>(narrow[i] + narrow_code_bytes_);
+    sum(query.grid.data(), rows, narrow_code_bytes_, sums.data());
+    for (std::size_t i = 0; i < rows.count; ++i) {
+      const auto factors = factors_at<NarrowFactors>(rows.rows[i] + narrow_code_bytes_);
       out[i] = std::abs(query.base - factors.offset) + factors.scale * static_cast<float>(sums[i]);
     }
     return;
   }
-  kernels_->dot[options_.bits]({query.narrow.data(), query.planes.data()}, {narrow, count, 0, narrow_prefetch_bytes_},
-                               options_.code_dimension, sums.data());
+  kernels_->dot[options_.bits]({query.narrow.data(), query.planes.data()}, rows, options_.code_dimension, sums.data());
   // <u', q'> = step (sum - mean of u times the sum of q), twice of it in integers.
   const std::int32_t mean = static_cast<std::int32_t>((1U << options_.bits) - 1) * query.sum;
   const float half_step = query.step / 2;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto factors = factors_at<NarrowFactors>(narrow[i] + narrow_code_bytes_);
+  for (std::size_t i = 0; i < rows.count; ++i) {
+    const auto factors = factors_at<NarrowFactors>(rows.rows[i] + narrow_code_bytes_);
     out[i] = query.base + factors.offset - factors.scale * (half_step * static_cast<float>(2 * sums[i] - mean));
   }
 }

@@ -80,6 +80,7 @@ struct CodeQuery {
 };
 
 struct CodeKernels;
+struct CodeRows;
 
 /// Immutable; *thread-safe*.
 class Codec {
@@ -110,7 +111,7 @@ class Codec {
   }
 
   /// out[i] estimates the ordering distance of the query to the vector of narrow record i: squared euclidean, minus the
-  /// inner product for cosine and inner product, the sum of absolute differences for manhattan. count <= 64.
+  /// inner product for cosine and inner product, the sum of absolute differences for manhattan.
   void estimate(const CodeQuery& query, const std::uint8_t* const* narrow, std::size_t count, float* out) const;
 
   /// The same, from wide records.
@@ -136,6 +137,7 @@ class Codec {
   void encode_wide(const Centred& centred, std::uint8_t* wide) const;
   void encode_grid(const float* vector, std::uint8_t* narrow, std::uint8_t* wide) const;
   void prepare_narrow(const Centred& centred, CodeQuery& out) const;
+  void estimate_batch(const CodeQuery& query, const CodeRows& rows, float* out) const;
   void prepare_grid(const float* query, CodeQuery& out) const;
   double half_width(unsigned bits) const noexcept;
 

@@ -235,6 +235,21 @@ TEST(Codec, DistancesBetweenStoredVectorsAreNearTheTrueOnes) {
   }
 }
 
+TEST(Codec, EstimatesAnyNumberOfRowsAtOnce) {
+  const Vectors base(150, 48, true, 71);
+  for (const Distance distance : {Distance::cosine, Distance::manhattan}) {
+    const Codec codec = codec_for(base, {.distance = distance, .bits = 4});
+    const Records records(codec, base);
+    CodeQuery query;
+    codec.prepare(base.rows[3], query);
+
+    std::vector<float> at_once(records.narrow.size());
+    codec.estimate(query, records.narrow.data(), at_once.size(), at_once.data());
+
+    EXPECT_EQ(at_once, estimates(codec, query, records)) << static_cast<int>(distance);
+  }
+}
+
 TEST(Codec, KnowsWhatNothingCanBeNearerThan) {
   for (const Distance distance : all_distances) {
     const Vectors base(500, 24, distance == Distance::cosine);

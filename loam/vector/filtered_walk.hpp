@@ -122,7 +122,7 @@ class FilteredWalk {
 
   void meet(Node node, std::size_t at) {
     nodes_[at] = node;
-    if (at < rows_ahead) graph_.codec().prefetch_narrow(graph_.narrow(node));
+    if (at < rows_ahead) graph_.prefetch_narrow(node);
   }
 
   // Of the first so many that were met.
@@ -132,8 +132,7 @@ class FilteredWalk {
     const std::uint8_t* records[nodes_max];
     float distances[nodes_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph_.narrow(nodes_[i]);
-    for (std::size_t at = 0; at < count; at += 64)
-      graph_.codec().estimate(scratch_.query, records + at, std::min<std::size_t>(64, count - at), distances + at);
+    graph_.codec().estimate(scratch_.query, records, count, distances);
     estimates_ += count;
     for (std::size_t i = 0; i < count; ++i) {
       const Found one(distances[i], nodes_[i], true);

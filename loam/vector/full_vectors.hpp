@@ -11,6 +11,7 @@
 #include "loam/vector/change_marks.hpp"
 #include "loam/vector/half.hpp"
 #include "loam/vector/index.hpp"
+#include "loam/vector/prefetch.hpp"
 #include "loam/vector/record_array.hpp"
 
 namespace loam::vector {
@@ -52,13 +53,11 @@ class FullVectors {
   const float* f32(Slot slot) const noexcept { return reinterpret_cast<const float*>(raw(slot)); }
 
   [[gnu::always_inline]] void prefetch(Slot slot) const noexcept {
-    const std::byte* record = records_.at(slot);
-    for (std::size_t at = 0; at < records_.record_bytes(); at += 64) __builtin_prefetch(record + at);
+    prefetch_bytes(records_.at(slot), records_.record_bytes());
   }
   /// For later: not into the nearest cache, which is needed until then.
   [[gnu::always_inline]] void prefetch_for_later(Slot slot) const noexcept {
-    const std::byte* record = records_.at(slot);
-    for (std::size_t at = 0; at < records_.record_bytes(); at += 64) __builtin_prefetch(record + at, 0, 2);
+    prefetch_bytes<Cache::second>(records_.at(slot), records_.record_bytes());
   }
 
   std::size_t dimension() const noexcept { return dimension_; }

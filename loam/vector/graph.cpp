@@ -9,8 +9,6 @@ namespace {
 /// Large enough for huge pages.
 constexpr unsigned hot_chunk_shift = 16;
 
-constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
-
 /// A slot is in the next layer with this probability, as one over a power of two.
 constexpr unsigned layer_shift = 5;
 /// Candidates kept in the upper layers, and how many of them a layer is entered by.
@@ -34,10 +32,10 @@ Graph::Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, co
       codec_(std::move(codec)),
       full_(full),
       narrow_bytes_(codec_->narrow_bytes()),
-      hot_(round_up(narrow_bytes_, 8) + Adjacency::bytes(options.max_connections), {.shift = hot_chunk_shift}),
+      hot_(hot_bytes(narrow_bytes_, options.max_connections), {.shift = hot_chunk_shift}),
       wide_(codec_->wide_bytes(), {.directory = options.directory,
                                    .shift = options.directory.empty() ? hot_chunk_shift : RecordArray::chunk_shift}),
-      lowest_(hot_, round_up(narrow_bytes_, 8), options.max_connections) {
+      lowest_(hot_, edges_at(narrow_bytes_), options.max_connections) {
   for (std::size_t i = 1; i < options.nb_layers; ++i)
     upper_.push_back(std::make_unique<Layer>(std::max(options.max_connections / 2, 8U)));
 }
@@ -178,10 +176,7 @@ void Graph::measure(Slot slot, std::vector<Candidate>& candidates, Scratch& scra
   scratch.records.clear();
   for (const Candidate& candidate : candidates) scratch.records.push_back(wide(candidate.slot));
   scratch.distances.resize(candidates.size());
-  for (std::size_t at = 0; at < candidates.size(); at += 64) {
-    const std::size_t count = std::min<std::size_t>(64, candidates.size() - at);
-    codec_->between(wide(slot), scratch.records.data() + at, count, scratch.distances.data() + at);
-  }
+  codec_->between(wide(slot), scratch.records.data(), candidates.size(), scratch.distances.data());
   for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].distance = scratch.distances[i];
   std::sort(candidates.begin(), candidates.end(), nearer);
   if (candidates.size() > prune_candidates_max) candidates.resize(prune_candidates_max);
@@ -211,8 +206,7 @@ void Graph::prune(std::vector<Candidate>& candidates, EdgeCount wanted, std::spa
       open[count] = static_cast<std::uint32_t>(j);
       records[count++] = wide(candidates[j].slot);
     }
-    for (std::size_t at = 0; at < count; at += 64)
-      codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
+    codec_->between(wide(candidates[i].slot), records, count, distances);
     for (std::size_t j = 0; j < count; ++j)
       if (shield_ratio(distances[j], candidates[open[j]].distance) < 1) standing[open[j]] = Standing::shielded;
   }
@@ -232,8 +226,7 @@ void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std:
     std::size_t count = 0;
     for (const std::uint32_t shield : scratch.shields)
       if (shield < i) records[count++] = wide(candidates[shield].slot);
-    for (std::size_t at = 0; at < count; at += 64)
-      codec_->between(wide(candidates[i].slot), records + at, std::min<std::size_t>(64, count - at), distances + at);
+    codec_->between(wide(candidates[i].slot), records, count, distances);
     shielded.emplace_back(-shield_ratio(*std::min_element(distances, distances + count), candidates[i].distance), i);
   }
   const std::size_t count = std::min(shielded.size(), wanted - scratch.others.size());
@@ -246,11 +239,8 @@ void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std:
 // scratch.candidates are measured.
 void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
   prune(scratch.candidates, {.least = layer.capacity() * 3 / 8, .most = layer.capacity()}, {}, scratch);
-  std::vector<Candidate>& chosen = scratch.chosen;
-  chosen = scratch.candidates;
+  const std::vector<Candidate>& chosen = scratch.candidates;
   Edges edges;
-  edges.degree = 0;
-  edges.protected_edges = 1;
   for (const Candidate& candidate : chosen) edges.nodes[edges.degree++] = candidate.node;
 
   const Node parent = attach_near(layer, node, edges, scratch.others);

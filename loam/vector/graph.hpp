@@ -65,7 +65,7 @@ struct Scratch {
   std::vector<Node> entries;
   std::vector<Candidate> candidates;
   std::vector<Candidate> others;
-  std::vector<Candidate> chosen;
+  std::vector<Candidate> replacements;
   std::vector<float> distances;
   std::vector<const std::uint8_t*> records;
   std::vector<Standing> standing;
@@ -78,6 +78,11 @@ struct Scratch {
 class Graph {
  public:
   Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, const FullVectors& full);
+
+  /// What a search reads of a vector: its narrow code, with the factors, and its edges.
+  static constexpr std::size_t hot_bytes(std::size_t narrow_bytes, unsigned max_connections) noexcept {
+    return edges_at(narrow_bytes) + Adjacency::bytes(max_connections);
+  }
 
   /// Memory for a slot; needs external synchronization. resource_exhausted.
   Result<void> reserve(Slot slot);
@@ -175,6 +180,7 @@ class Graph {
 
  private:
   friend class GraphPieces;
+  static constexpr std::size_t edges_at(std::size_t narrow_bytes) noexcept { return (narrow_bytes + 7) / 8 * 8; }
   struct NarrowScorer;
   struct WideScorer;
 
@@ -250,8 +256,7 @@ struct Graph::NarrowScorer {
   void operator()(const Slot* slots, std::size_t count, float* out) const {
     const std::uint8_t* records[64 + edges_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph.narrow(slots[i]);
-    for (std::size_t at = 0; at < count; at += 64)
-      graph.codec_->estimate(query, records + at, std::min<std::size_t>(64, count - at), out + at);
+    graph.codec_->estimate(query, records, count, out);
   }
 };
 
@@ -262,8 +267,7 @@ struct Graph::WideScorer {
   void operator()(const Slot* slots, std::size_t count, float* out) const {
     const std::uint8_t* records[64 + edges_max];
     for (std::size_t i = 0; i < count; ++i) records[i] = graph.wide(slots[i]);
-    for (std::size_t at = 0; at < count; at += 64)
-      graph.codec_->between(record, records + at, std::min<std::size_t>(64, count - at), out + at);
+    graph.codec_->between(record, records, count, out);
   }
 };
 

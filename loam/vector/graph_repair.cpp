@@ -85,7 +85,7 @@ bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
     if (other != node && edges.contains(node)) pointing.push_back(other);
   };
   beam(layer, WideScorer{*this, wide(slot)}, [](Slot) { return true; }, scratch, ignored, note);
-  std::vector<Candidate>& near = scratch.chosen;
+  std::vector<Candidate>& near = scratch.replacements;
   near.clear();
   for (const Found found : scratch.pool.items())
     if (found.node() != node && near.size() < 2 * replacements_max && !layer.block(found.node()).state().closing())
@@ -197,8 +197,8 @@ void Graph::adopt(Layer& layer, Node child, Node former, Node parent) {
   block.write(state, edges, chain);
 }
 
-// scratch.chosen holds what lies near the node that has gone: what none of the other edges shields takes its place, or the
-// least shielded.
+// scratch.replacements holds what lies near the node that has gone: what none of the other edges shields takes its place, or
+// the least shielded.
 void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
   const std::lock_guard lock(layer.lock(node));
   Adjacency block = layer.block(node);
@@ -212,7 +212,7 @@ void Graph::replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch) {
   candidates.clear();
   for (unsigned i = 0; i < edges.degree; ++i) candidates.push_back({0, edges.nodes[i], layer.slot(edges.nodes[i])});
   std::size_t offered = 0;
-  for (const Candidate& near : scratch.chosen) {
+  for (const Candidate& near : scratch.replacements) {
     if (offered == replacements_max) break;
     if (near.node == node || edges.contains(near.node) || layer.block(near.node).state().closing()) continue;
     candidates.push_back(near);

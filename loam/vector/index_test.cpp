@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "loam/core/limits.hpp"
+#include "loam/vector/code_probe.hpp"
+#include "loam/vector/graph.hpp"
 #include "loam/vector/index_test_support.hpp"
 
 namespace loam::vector {
@@ -560,6 +562,18 @@ TEST(Index, SearchManyIsSearchForEachQuery) {
 }
 
 // What is in memory whatever becomes of the full vectors: codes, edges, layers and ids.
+TEST(Index, ReadsWholeCacheLinesOfAVectorByDefault) {
+  for (const auto& [dimension, bits, lines] :
+       {std::tuple{std::size_t{384}, 2U, std::size_t{3}}, std::tuple{std::size_t{768}, 2U, std::size_t{4}},
+        std::tuple{std::size_t{1536}, 1U, std::size_t{4}}}) {
+    const std::size_t components = code_dimension_for(Distance::cosine, dimension, bits);
+    const Codec codec({.dimension = dimension, .bits = bits, .code_dimension = components}, std::vector<float>(dimension),
+                      0);
+
+    EXPECT_EQ(Graph::hot_bytes(codec.narrow_bytes(), IndexOptions{}.max_connections), lines * 64) << dimension;
+  }
+}
+
 TEST(Index, TakesFewBytesOfMemoryForEachVector) {
   constexpr std::size_t count = 1000;
   struct Limit {
