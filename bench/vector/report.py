@@ -58,8 +58,10 @@ class Comparison:
         self.passes, self.realtime = measured["passes"], measured["realtime"]
         self.commits = list(dict.fromkeys(session["commit"] for session in self.sessions))
         self.members = {}  # name: its complete measurement
+        self.builds = {}  # name: its facts in each session
         for session in self.sessions:
             for member in session["members"]:
+                self.builds.setdefault(member["name"], []).append(member["facts"])
                 if session["peer"] in (None, member["name"]):
                     self.members[member["name"]] = member
 
@@ -95,6 +97,11 @@ def cell(comparison, name, k, target):
     return f"{speed:,.0f} ({statistics.median(ratios):.2g})" if ratios else f"{speed:,.0f}"
 
 
+def lowest_to_highest(values, digits):
+    ends = [f"{value:,.{digits}f}" for value in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(ends))
+
+
 def speed_table(comparison):
     heads = [f"R@{k} = {target:g}" for k, target in TARGETS]
     lines = [
@@ -108,7 +115,9 @@ def speed_table(comparison):
             memory += f" + {facts['bytes_per_vector']['RssFile']:,.0f} of files"
         bold = "**" if name.startswith("loam") else ""
         cells = [cell(comparison, name, k, target) for k, target in TARGETS]
-        cells += [f"{facts['build_seconds']:,.1f} ({facts['build_cpu_seconds']:,.0f})", memory, f"{facts['call_overhead_us']:.1f}"]
+        seconds, cpu_seconds = ([build[key] for build in comparison.builds[name]] for key in ("build_seconds", "build_cpu_seconds"))
+        built = f"{lowest_to_highest(seconds, 1)} ({lowest_to_highest(cpu_seconds, 0)})"
+        cells += [built, memory, f"{facts['call_overhead_us']:.1f}"]
         lines.append(f"| {bold}{name}{bold} | " + " | ".join(cells) + " |")
     return lines
 
@@ -239,7 +248,7 @@ def write(data, out, sets):
         "column's head, interpolated between the two nearest measured points of the Pareto frontier; `(to .x)` is the "
         "highest recall reached. Recall is judged by distance: a vector counts when it is as near as the k-th true one. Memory "
         "is what the process gained by building and one pass of searches (private memory, after the allocator returned what "
-        "was free); vectors included. Built with two threads.", "",
+        "was free); vectors included. Built with two threads; lowest to highest where a set was measured in several runs.", "",
     ]  # fmt: skip
     for comparison in comparisons:
         lines += section(comparison)
