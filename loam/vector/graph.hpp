@@ -221,8 +221,10 @@ class Graph {
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
   bool leave_tree(Layer& layer, Node node);
+  void nearest_first(const Layer& layer, Node node, std::span<Node> children) const;
+  void hang_below(Layer& layer, Node top, Node former, std::span<const Node> children);
   static void become_root(Layer& layer, Node heir, Node former);
-  static void remove_child(Layer& layer, Node parent, Node child);
+  static void replace_child(Layer& layer, Node parent, Node child, Node heir);
   static void adopt(Layer& layer, Node child, Node former, Node parent);
   void replace_edge(Layer& layer, Node node, Node gone, Scratch& scratch);
   void lead_to(Layer& layer, Node node, std::span<const Candidate> near);

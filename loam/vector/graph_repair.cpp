@@ -115,8 +115,8 @@ void Graph::lead_to(Layer& layer, Node node, std::span<const Candidate> near) {
   if (nearest < near.size()) add_edge(layer, near[nearest].node, node, slot);
 }
 
-// Children move to the place of the node, or to where the tree has room beside it; never below themselves, because all of
-// these places are reached from the parent without them. False when a chain has begun at it in the meantime: it stays.
+// The nearest child takes the place of the node, and the others hang below it: what hung together, such as a clump of nearly
+// equal vectors, goes on doing so. False when a chain has begun at the node in the meantime: it stays.
 bool Graph::leave_tree(Layer& layer, Node node) {
   const std::lock_guard tree(tree_mutex_);
   Edges edges;
@@ -129,38 +129,48 @@ bool Graph::leave_tree(Layer& layer, Node node) {
     block.read(edges);
   }
   const bool is_root = layer.root() == node;
-  const unsigned first_child = is_root ? 0 : 1;
-  std::vector<Node> places;
-  unsigned next_child = first_child;
-  if (is_root) {
-    if (edges.protected_edges == 0) {
-      layer.set_root(no_node);
-      return true;
-    }
-    const Node heir = edges.nodes[0];
-    become_root(layer, heir, node);
-    places.push_back(heir);
-    ++next_child;
-  } else if (edges.protected_edges == 0) {
-    return true;  // it was never linked
-  } else {
-    remove_child(layer, edges.nodes[0], node);
-    places.push_back(edges.nodes[0]);
+  if (!is_root && edges.protected_edges == 0) return true;  // it was never linked
+  const Node parent = is_root ? no_node : edges.nodes[0];
+  const std::span<Node> children = std::span(edges.nodes, edges.protected_edges).subspan(is_root ? 0 : 1);
+  if (children.empty()) {
+    is_root ? layer.set_root(no_node) : replace_child(layer, parent, node, no_node);
+    return true;
   }
-  for (std::size_t at = 0; next_child < edges.protected_edges; ++at) {
+  nearest_first(layer, node, children);
+  const Node heir = children.front();
+  if (is_root) {
+    become_root(layer, heir, node);
+  } else {
+    replace_child(layer, parent, node, heir);
+    adopt(layer, heir, node, parent);
+  }
+  hang_below(layer, heir, node, children.subspan(1));
+  return true;
+}
+
+void Graph::nearest_first(const Layer& layer, Node node, std::span<Node> children) const {
+  const std::uint8_t* records[edges_max];
+  float distances[edges_max];
+  for (std::size_t i = 0; i < children.size(); ++i) records[i] = wide(layer.slot(children[i]));
+  codec_->between(wide(layer.slot(node)), records, children.size(), distances);
+  const auto nearest = std::min_element(distances, distances + children.size()) - distances;
+  std::swap(children.front(), children[static_cast<std::size_t>(nearest)]);
+}
+
+// The children of `former` go to the first places from `top` down that have room; a leaf of the tree always has.
+void Graph::hang_below(Layer& layer, Node top, Node former, std::span<const Node> children) {
+  std::vector<Node> places{top};
+  for (std::size_t at = 0; !children.empty(); ++at) {
     LOAM_ASSERT(at < places.size(), "the spanning tree of a layer has no room");
     const Node place = places[at];
-    while (next_child < edges.protected_edges && add_child(layer, place, edges.nodes[next_child], layer.capacity())) {
-      adopt(layer, edges.nodes[next_child], node, place);
-      ++next_child;
+    while (!children.empty() && add_child(layer, place, children.front(), layer.capacity())) {
+      adopt(layer, children.front(), former, place);
+      children = children.subspan(1);
     }
-    if (next_child == edges.protected_edges) break;
     Edges theirs;
     layer.block(place).read(theirs);
-    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i)
-      if (theirs.nodes[i] != node) places.push_back(theirs.nodes[i]);
+    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
   }
-  return true;
 }
 
 void Graph::become_root(Layer& layer, Node heir, Node former) {
@@ -173,12 +183,18 @@ void Graph::become_root(Layer& layer, Node heir, Node former) {
   layer.set_root(heir);
 }
 
-void Graph::remove_child(Layer& layer, Node parent, Node child) {
+// `heir`, unless it is no_node, gets the tree edge that led to `child`.
+void Graph::replace_child(Layer& layer, Node parent, Node child, Node heir) {
   const std::lock_guard lock(layer.lock(parent));
   Adjacency block = layer.block(parent);
   Edges edges;
   const NodeState state = block.read(edges);
   edges.remove(child);
+  if (heir != no_node) {
+    edges.remove(heir);
+    edges.insert_at(edges.protected_edges, heir);
+    ++edges.protected_edges;
+  }
   block.write(state, edges, state.chained() ? block.chain() : no_node);
 }
 
