@@ -19,7 +19,7 @@ struct Data {
         index(Index::create(options).value()) {
     const std::vector<std::int64_t> ids = ids_from(0, rows.count());
     oracle.put_all(ids, rows);
-    EXPECT_TRUE(index->put_many(ids, rows.values, 2).ok());
+    EXPECT_TRUE(index->put_many(ids, rows.values, 1).ok());
   }
 
   SlotBitmap filter_of(const std::set<std::int64_t>& ids) const {

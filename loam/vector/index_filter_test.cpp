@@ -29,7 +29,7 @@ struct Data {
   std::vector<std::vector<Neighbour>> ranked;  // all of them, for each query
 
   Data() {
-    EXPECT_TRUE(index->put_many(ids_from(0, count), rows.values, 2).ok());
+    EXPECT_TRUE(index->put_many(ids_from(0, count), rows.values, 1).ok());
     oracle.put_all(ids_from(0, count), rows);
     for (std::size_t i = 0; i < queries.count(); ++i) ranked.push_back(oracle.ranked(queries[i]));
   }
@@ -143,7 +143,7 @@ TEST(Filter, OfMuchOfALargeIndexWalksTheGraphUnlessItIsFarAway) {
   const Rows queries = normal_rows(8, 8, 7);
   auto index = Index::create(options).value();
   Oracle oracle(options);
-  ASSERT_TRUE(index->put_many(ids_from(0, large), rows.values, 2).ok());
+  ASSERT_TRUE(index->put_many(ids_from(0, large), rows.values, 1).ok());
   oracle.put_all(ids_from(0, large), rows);
   for (const double rate : {0.9, 0.65}) {
     for (const Lie lie : {Lie::anywhere, Lie::nearest, Lie::farthest}) {

@@ -486,7 +486,7 @@ TEST_P(IndexOfEveryKind, RangesHoldAllThatIsInside) {
   for (const bool graph : {false, true}) {
     auto index = Index::create(options(graph ? 0u : count)).value();
     Oracle oracle(options(0));
-    ASSERT_TRUE(index->put_many(ids_from(0, rows.count()), rows.values, 2).ok());
+    ASSERT_TRUE(index->put_many(ids_from(0, rows.count()), rows.values, 1).ok());
     oracle.put_all(ids_from(0, rows.count()), rows);
     double sum = 0;
     double searches = 0;
