@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "loam/vector/prefetch.hpp"
 #include "loam/vector/record_array.hpp"
 #include "loam/vector/slot_bitmap.hpp"
 
@@ -24,6 +25,7 @@ class BitArray {
   }
   /// What its writer did before set() is seen where this is true.
   bool get(Slot slot) const noexcept { return ((word(slot >> 6) >> (slot & 63)) & 1) != 0; }
+  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept { prefetch_bytes(&at(slot >> 6), 1); }
   void set(Slot slot) noexcept { at(slot >> 6).fetch_or(std::uint64_t{1} << (slot & 63), std::memory_order_release); }
   void clear(Slot slot) noexcept { at(slot >> 6).fetch_and(~(std::uint64_t{1} << (slot & 63)), std::memory_order_release); }
   /// Of slots 64 i to 64 i + 63.

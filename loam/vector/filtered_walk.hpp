@@ -14,7 +14,8 @@ namespace loam::vector {
 
 /// Unlike Graph::search(), which keeps all it has met in one sorted list, it is made for walks past thousands of nodes that
 /// are no answers: these wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some:
-/// where few are, it meets so many others that fewer are enough. *needs external synchronization*; its caller is pinned
+/// where few are, it meets so many others that fewer are enough. `admit` says who is an answer; admit.prefetch() asks for
+/// what it will read, which is as far away as a code. *needs external synchronization*; its caller is pinned
 /// (reader_epochs.hpp).
 class FilteredWalk {
  public:
@@ -30,13 +31,13 @@ class FilteredWalk {
     std::size_t count = 0;
     for (const Node entry : entries) {
       if (!scratch_.visited.insert(entry)) continue;
-      meet(entry, count++);
+      meet<false>(entry, count++, admit);
       if (count == nodes_max) {
-        offer(count, admit);
+        offer<false>(count, admit);
         count = 0;
       }
     }
-    offer(count, admit);
+    offer<false>(count, admit);
   }
 
   /// Through everything: true when the nearest answers are known, false when `estimates_max` is reached before. It can be
@@ -49,7 +50,7 @@ class FilteredWalk {
       if (expansions++ % expansions_between_looks == 0) keep(ef_here());
       return estimates_ < estimates_max;
     };
-    return walk([](Node) { return true; }, admit, go_on);
+    return walk<false>(admit, go_on);
   }
 
   /// From the answers known, along edges between answers alone: the `ef` nearest that are found in this way.
@@ -58,7 +59,7 @@ class FilteredWalk {
     keep(ef);
     frontier_ = found_;
     std::make_heap(frontier_.begin(), frontier_.end(), farther);
-    walk(admit, admit, [&] { return estimates_ < estimates_max; });
+    walk<true>(admit, [&] { return estimates_ < estimates_max; });
   }
 
   /// The answers, in no order.
@@ -80,8 +81,8 @@ class FilteredWalk {
 
   // False when go_on() was. Several nodes are expanded at once, so that what one waits for in memory comes with that of the
   // others.
-  template <class Wanted, class Admit, class GoOn>
-  bool walk(Wanted wanted, Admit admit, GoOn go_on) {
+  template <bool answers_only, class Admit, class GoOn>
+  bool walk(Admit admit, GoOn go_on) {
     const Layer& layer = graph_.lowest();
     Edges edges;
     for (;;) {
@@ -96,11 +97,10 @@ class FilteredWalk {
       std::size_t count = 0;
       for (unsigned i = 0; i < taken; ++i) {
         layer.block(nearest[i]).read(edges);
-        const Node* const last =
-            std::remove_if(edges.nodes, edges.nodes + edges.degree, [&](Node node) { return !wanted(node); });
-        for (const Node node : scratch_.visited.insert({edges.nodes, last})) meet(node, count++);
+        for (const Node node : scratch_.visited.insert({edges.nodes, edges.degree}))
+          meet<answers_only>(node, count++, admit);
       }
-      offer(count, admit);
+      offer<answers_only>(count, admit);
     }
   }
 
@@ -120,14 +120,21 @@ class FilteredWalk {
     for (; found_.size() > ef_; found_.pop_back()) std::pop_heap(found_.begin(), found_.end());
   }
 
-  void meet(Node node, std::size_t at) {
+  template <bool answers_only, class Admit>
+  void meet(Node node, std::size_t at, Admit admit) {
     nodes_[at] = node;
-    if (at < rows_ahead) graph_.prefetch_narrow(node);
+    admit.prefetch(node);
+    if (!answers_only && at < rows_ahead) graph_.prefetch_narrow(node);
   }
 
   // Of the first so many that were met.
-  template <class Admit>
+  template <bool answers_only, class Admit>
   void offer(std::size_t count, Admit admit) {
+    if (answers_only) {
+      const Node* const last = std::remove_if(nodes_, nodes_ + count, [&](Node node) { return !admit(node); });
+      count = static_cast<std::size_t>(last - nodes_);
+      for (std::size_t i = 0; i < std::min(count, rows_ahead); ++i) graph_.prefetch_narrow(nodes_[i]);
+    }
     if (count == 0) return;
     const std::uint8_t* records[nodes_max];
     float distances[nodes_max];
@@ -141,7 +148,7 @@ class FilteredWalk {
         frontier_.push_back(one);
         std::push_heap(frontier_.begin(), frontier_.end(), farther);
       }
-      if (!admit(nodes_[i])) continue;
+      if (!answers_only && !admit(nodes_[i])) continue;
       ++passed_;
       if (!near) continue;
       if (found_.size() == ef_) {

@@ -170,6 +170,9 @@ class Graph {
 
   /// Do equal vectors hang on it?
   bool anchors(Slot slot) const noexcept { return chained_.load(std::memory_order_relaxed) > 0 && anchors_.get(slot); }
+  [[gnu::always_inline]] void prefetch_anchors(Slot slot) const noexcept {
+    if (chained_count() > 0) anchors_.prefetch(slot);
+  }
   std::size_t chained_count() const noexcept { return chained_.load(std::memory_order_relaxed); }
   std::size_t memory_bytes() const;
   std::size_t wide_bytes() const { return wide_.bytes(); }

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
+#include <numeric>
 #include <random>
 #include <string>
 #include <unordered_map>
@@ -169,6 +171,33 @@ TEST(Filter, OfMuchOfALargeIndexWalksTheGraphUnlessItIsFarAway) {
       EXPECT_GE(sum / static_cast<double>(queries.count()), 0.9) << rate << ", lie " << static_cast<int>(lie);
     }
   }
+}
+
+// What passes lies on a sphere around the query: codes do not tell who is nearest, and every one of them used to be refined.
+TEST(Filter, OfEquallyFarVectorsIsAnsweredByNearOnesForABoundedEffort) {
+  constexpr std::size_t crowd = 400;
+  constexpr std::size_t ef = 16;
+  constexpr float radius = 10;
+  const IndexOptions options{.dimension = 32, .distance = Distance::euclidean, .flat_max = 100};
+  const std::vector<float> query(32, 3);
+  Rows rows = normal_rows(2000, 32, 21);
+  SlotBitmap filter;
+  for (std::size_t i = 0; i < crowd; ++i) {
+    const double length = std::sqrt(std::inner_product(rows[i].begin(), rows[i].end(), rows[i].begin(), 0.0));
+    const auto scale = radius * (1 + 1e-3f * static_cast<float>(i % 10)) / static_cast<float>(length);
+    for (std::size_t j = 0; j < 32; ++j) rows[i][j] = query[j] + scale * rows[i][j];
+  }
+  auto index = Index::create(options).value();
+  ASSERT_TRUE(index->put_many(ids_from(0, rows.count()), rows.values, 1).ok());
+  for (std::size_t i = 0; i < crowd; ++i) filter.insert(*index->slot_of(static_cast<std::int64_t>(i)));
+
+  const auto found = index->search(query, {.k = 10, .ef = ef, .filter = &filter}).value();
+
+  EXPECT_EQ(found.plan, Plan::scan);
+  ASSERT_EQ(found.neighbours.size(), 10u);
+  EXPECT_LE(found.neighbours.back().distance, radius * 1.005f);
+  EXPECT_EQ(found.estimates, crowd);
+  EXPECT_LE(found.distances, 10 + 2 * ef) << "and two for each candidate kept";
 }
 
 TEST(Filter, ExactSearchesKeepToItExactly) {

@@ -25,10 +25,12 @@ constexpr double stretch_exponent = .09;
 constexpr double walk_estimates = 16;
 constexpr double estimates_per_scanned = 2;
 /// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less; whether anything passes
-/// here; and gives up.
+/// here; gives up walking through everything; gives up walking among answers, or twice as late when it began with some.
+/// Fitted to the sweep, where a tenth passes far from the query.
 constexpr std::size_t first_look = 6;
 constexpr std::size_t second_look = 32;
-constexpr std::size_t last_look = 125;
+constexpr std::size_t last_look = 70;
+constexpr std::size_t among_look = 80;
 /// What is kept of a walk among answers, whose estimates are few.
 constexpr std::size_t among_ef = 6;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
@@ -36,10 +38,11 @@ constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
 /// So many candidates show how large errors are.
 constexpr std::size_t error_sample = 10;
-/// Where that leaves thousands (all of them are equally far, to the third digit), not more for each candidate kept than so
-/// many wide codes and so many full vectors.
-constexpr std::size_t refined_per_kept = 24;
+/// At most so many full vectors are compared for each candidate kept.
 constexpr std::size_t compared_per_kept = 4;
+/// Where more than so many for each candidate kept could be among the first k, they are a crowd: equally far, to the third
+/// digit. Whatever is spent, most of the first k stay unknown, so that only half of it is.
+constexpr std::size_t crowd_per_kept = 16;
 constexpr std::size_t batch = 32;
 constexpr std::size_t scan_batch = 64;
 /// A range search that finds more than this compares everything.
@@ -163,6 +166,15 @@ class Index::Search {
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
+  struct Admission {
+    const Search& search;
+    bool operator()(Slot slot) const { return search.admitted(slot); }
+    [[gnu::always_inline]] void prefetch(Slot slot) const {
+      if (search.filter_ != nullptr) prefetch_bytes(search.filter_->words() + slot / 64, 1);
+      search.graph_->prefetch_anchors(slot);
+    }
+  };
+
   // Calls body(slots, count) with up to `scan_batch` of what the filter passes, ascending: live now or when the search
   // began.
   template <class Meet, class Body>
@@ -207,9 +219,9 @@ class Index::Search {
     return {};
   }
 
-  // Narrow codes of everything. What is kept of it is what may still be among the first k: the threshold comes from wide
-  // codes of the best ones so far, the error of the narrow codes from the first batch, which nothing has selected. A slot's
-  // state lies beside its code, so that asking for it is cheap afterwards.
+  // Narrow codes of everything. What is kept of it is what may still be among the first k, of a crowd the nearest: the
+  // threshold comes from wide codes of the best ones so far, the error of the narrow codes from the first batch, which
+  // nothing has selected. A slot's state lies beside its code, so that asking for it is cheap afterwards.
   Result<void> code_scan(SearchResult& result) {
     result.plan = Plan::scan;
     result.neighbours.clear();
@@ -221,6 +233,7 @@ class Index::Search {
     ErrorSeen error;
     constexpr std::size_t sample_count = 32;
     std::size_t sampled = 0;
+    const std::size_t crowd = (crowd_per_kept + 1) * ef_ + error_sample;
     const auto cut = [&] {
       const std::size_t some = std::min(kept.size(), k_ + k_ / 4 + 16);
       std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(some - 1), kept.end());
@@ -228,6 +241,10 @@ class Index::Search {
       refine_each(std::span(kept).first(some), [&](const Ranked&, float fine) { threshold.add(fine); });
       bound = threshold.value() - error.least(refine_deviations);
       std::erase_if(kept, [&](const Ranked& one) { return one.distance > bound; });
+      if (kept.size() > crowd) {
+        kept.resize(nearest_of(kept, crowd).size());
+        bound = kept.back().distance;
+      }
       enough = std::max(enough, 2 * kept.size());
     };
     const auto meet = [this](Slot slot) { graph_->prefetch_narrow(slot); };
@@ -287,7 +304,7 @@ class Index::Search {
   // the graph between it is dense. Nothing when a scan costs less than what the walk has seen lets expect.
   std::optional<std::vector<Ranked>> walk_filtered(SearchResult& result) {
     FilteredWalk walk(*graph_, scratch_, k_ + k_ / 2, ef_ + ef_ / 2);
-    const auto admit = [this](Slot slot) { return admitted(slot); };
+    const Admission admit{*this};
     walk.enter(scratch_.entries, admit);
     bool whole = false;
     if (filter_ == nullptr) {
@@ -302,7 +319,7 @@ class Index::Search {
       if (!whole) {
         sample_passing();
         walk.enter(scratch_.entries, admit);
-        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, 2 * last_look * ef_, admit);
+        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, (some ? 2 : 1) * among_look * ef_, admit);
       }
     }
     result.estimates += walk.estimates();
@@ -445,28 +462,25 @@ class Index::Search {
     const std::size_t sample = std::max(k_, error_sample);
     std::size_t sorted = 0;
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
+      sort_first(candidates, std::min(at + sample - kept, candidates.size()), sorted);
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
-      sort_first(candidates, to, sorted);
       const std::size_t count = measure(candidates, at, to, exact, nearest);
       if (kept == 0 && at < candidates.size()) learn_wide_error(std::min(count, error_sample), exact, wide_error);
       kept += count;
     }
 
-    const ErrorSeen estimate_error = known_error.empty() ? error_of_some(std::span(candidates).subspan(at)) : known_error;
-    std::vector<Ranked> refined;
+    const std::span<Ranked> rest = std::span(candidates).subspan(at);
+    const ErrorSeen estimate_error = known_error.empty() ? error_of_some(rest) : known_error;
     const float limit = nearest.value() - wide_error.least(exact_deviations);  // of a distance by wide codes
-    const std::size_t last = std::min(candidates.size(), refined_per_kept * ef_);
-    while (at < last) {
-      const std::size_t count = std::min(batch, last - at);
-      sort_first(candidates, at + count, sorted);
-      if (candidates[at].distance + estimate_error.least(refine_deviations) > limit) break;
-      refine_each(std::span(candidates).subspan(at, count), [&](const Ranked& one, float fine) {
-        if (fine <= limit) refined.push_back({fine, one.slot});
-      });
-      at += count;
-    }
+    std::span<Ranked> hopeful = within(rest, limit - estimate_error.least(refine_deviations));
+    const bool crowd = hopeful.size() > crowd_per_kept * ef_;
+    if (crowd) hopeful = nearest_of(hopeful, crowd_per_kept * ef_ / 2);
+    std::vector<Ranked> refined;
+    refine_each(hopeful, [&](const Ranked& one, float fine) {
+      if (fine <= limit) refined.push_back({fine, one.slot});
+    });
     std::sort(refined.begin(), refined.end());
-    if (refined.size() > compared_per_kept * ef_) refined.resize(compared_per_kept * ef_);
+    refined.resize(std::min(refined.size(), compared_per_kept * ef_ / (crowd ? 2 : 1)));
     for (std::size_t next = 0; next < refined.size();) {
       if (refined[next].distance + wide_error.least(exact_deviations) > nearest.value()) break;
       measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, &wide_error);
@@ -475,11 +489,22 @@ class Index::Search {
     result.neighbours = exact.finish();
   }
 
-  // The nearest `count` candidates come first, in order; `sorted` of them do already. Mostly few of them are wanted.
+  // These come first, in no order.
+  static std::span<Ranked> within(std::span<Ranked> candidates, float distance) {
+    const auto end = std::partition(candidates.begin(), candidates.end(),
+                                    [distance](const Ranked& one) { return !(one.distance > distance); });
+    return candidates.first(static_cast<std::size_t>(end - candidates.begin()));
+  }
+  static std::span<Ranked> nearest_of(std::span<Ranked> candidates, std::size_t count) {
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count - 1), candidates.end());
+    return candidates.first(count);
+  }
+
+  // The nearest `count` candidates come first, in order; `sorted` of them do already.
   static void sort_first(std::vector<Ranked>& candidates, std::size_t count, std::size_t& sorted) {
     if (count <= sorted) return;
     const auto begin = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
-    sorted = std::min(std::max(count, 4 * sorted), candidates.size());
+    sorted = count;
     const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
     if (end != candidates.end()) std::nth_element(begin, end, candidates.end());
     std::sort(begin, end);
