@@ -25,12 +25,12 @@ constexpr double stretch_exponent = .09;
 constexpr double walk_estimates = 16;
 constexpr double estimates_per_scanned = 2;
 /// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less; whether anything passes
-/// here; gives up walking through everything; gives up walking among answers, or twice as late when it began with some.
-/// Fitted to the sweep, where a tenth passes far from the query.
+/// here; gives up walking through everything; gives up walking among answers. Fitted to the sweep, where a tenth passes far
+/// from the query.
 constexpr std::size_t first_look = 6;
 constexpr std::size_t second_look = 32;
-constexpr std::size_t last_look = 70;
-constexpr std::size_t among_look = 80;
+constexpr std::size_t last_look = 75;
+constexpr std::size_t among_look = 105;
 /// What is kept of a walk among answers, whose estimates are few.
 constexpr std::size_t among_ef = 6;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
@@ -319,7 +319,7 @@ class Index::Search {
       if (!whole) {
         sample_passing();
         walk.enter(scratch_.entries, admit);
-        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, (some ? 2 : 1) * among_look * ef_, admit);
+        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, among_look * ef_, admit);
       }
     }
     result.estimates += walk.estimates();
