@@ -143,9 +143,15 @@ def ranges_of_loam(comparison):
     parts = []
     for k, target in TARGETS:
         ratios = comparison.ratios("loam", BASELINE, k, target)
-        if ratios:
+        if len(ratios) > 1:
             parts.append(f"R@{k} = {target:g}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return parts
+
+
+def ticks_for(comparison, k):
+    """The recall worth drawing; of data that nobody searches well, all there is."""
+    best = max(one["recall"] for name in comparison.names() for one in frontier(comparison.members[name]["results"], k))
+    return (0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999) if best > 0.9 else (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9)
 
 
 def picture(comparison, out):
@@ -154,17 +160,16 @@ def picture(comparison, out):
     for name in comparison.names():
         families.setdefault(name.split("-")[0].split(" ")[0], []).append(name)
     for axis, k in zip(axes, (10, 100)):
-        low = 0.85
+        ticks = ticks_for(comparison, k)
         for family, names in families.items():
             for place, name in enumerate(names):
-                points = [one for one in frontier(comparison.members[name]["results"], k) if one["recall"] >= low]
+                points = [one for one in frontier(comparison.members[name]["results"], k) if one["recall"] >= ticks[0]]
                 loam = family == "loam"
                 axis.plot(
                     [-math.log10(1.0005 - one["recall"]) for one in points], [one["qps"] for one in points],
                     STYLES[place % len(STYLES)], color=COLOURS.get(family, MUTED), label=name, zorder=3 if loam else 2,
                     marker="o", markersize=4.5 if loam else 2.5, linewidth=2.6 if loam else 1.2,
                 )  # fmt: skip
-        ticks = (0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
         axis.set_xticks([-math.log10(1.0005 - tick) for tick in ticks], [f"{tick:g}" for tick in ticks])
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(lambda speed, _: f"{speed:,.0f}")
