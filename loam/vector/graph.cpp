@@ -272,7 +272,6 @@ void Graph::write_under(Layer& layer, Node node, Node parent, Edges edges) {
   block.write(block.state(), edges);
 }
 
-// A leaf of the tree has room: descends from the root.
 void Graph::attach_somewhere(Layer& layer, Node node, const Edges& edges) {
   const std::lock_guard tree(tree_mutex_);
   while (layer.root() == no_node) {
@@ -284,18 +283,10 @@ void Graph::attach_somewhere(Layer& layer, Node node, const Edges& edges) {
     }
     if (layer.become_first_root(node)) return;
   }
-  std::vector<Node> places{layer.root()};
-  for (std::size_t at = 0; at < places.size(); ++at) {
-    const Node place = places[at];
-    if (place == no_node || place == node) continue;
+  find_place(layer, layer.root(), [&](Node place) {
     write_under(layer, node, place, edges);
-    if (add_child(layer, place, node, layer.capacity())) return;
-    Edges theirs;
-    layer.block(place).read(theirs);
-    const unsigned first = place == layer.root() ? 0 : 1;
-    for (unsigned i = first; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
-  }
-  LOAM_ASSERT(false, "the spanning tree of a layer has no room");
+    return add_child(layer, place, node, layer.capacity());
+  });
 }
 
 // False when the parent takes none: it is closing, or protected_max edges of it are tree edges.

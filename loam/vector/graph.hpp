@@ -222,6 +222,8 @@ class Graph {
   Node attach_near(Layer& layer, Node node, const Edges& edges, std::span<const Candidate> near);
   static void write_under(Layer& layer, Node node, Node parent, Edges edges);
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
+  template <class Takes>
+  void find_place(const Layer& layer, Node top, Takes takes) const;
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
   bool leave_tree(Layer& layer, Node node);
   void nearest_first(const Layer& layer, Node node, std::span<Node> children) const;
@@ -275,6 +277,20 @@ struct Graph::WideScorer {
     graph.codec_->between(record, records, count, out);
   }
 };
+
+// Offers the nodes of the spanning tree from `top` down until takes(node) is true; a leaf has room. Under tree_mutex_.
+template <class Takes>
+void Graph::find_place(const Layer& layer, Node top, Takes takes) const {
+  std::vector<Node> places{top};
+  for (std::size_t at = 0; at < places.size(); ++at) {
+    const Node place = places[at];
+    if (takes(place)) return;
+    Edges theirs;
+    layer.block(place).read(theirs);
+    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
+  }
+  LOAM_ASSERT(false, "the spanning tree of a layer has no room");
+}
 
 // The distances of all new neighbours of a node are taken at once: their codes arrive from memory together.
 template <class Scorer, class Admit, class Expanded>

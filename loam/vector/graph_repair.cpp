@@ -157,20 +157,15 @@ void Graph::nearest_first(const Layer& layer, Node node, std::span<Node> childre
   std::swap(children.front(), children[static_cast<std::size_t>(nearest)]);
 }
 
-// The children of `former` go to the first places from `top` down that have room; a leaf of the tree always has.
+// The children of `former` go to the first places from `top` down that have room.
 void Graph::hang_below(Layer& layer, Node top, Node former, std::span<const Node> children) {
-  std::vector<Node> places{top};
-  for (std::size_t at = 0; !children.empty(); ++at) {
-    LOAM_ASSERT(at < places.size(), "the spanning tree of a layer has no room");
-    const Node place = places[at];
+  find_place(layer, top, [&](Node place) {
     while (!children.empty() && add_child(layer, place, children.front(), layer.capacity())) {
       adopt(layer, children.front(), former, place);
       children = children.subspan(1);
     }
-    Edges theirs;
-    layer.block(place).read(theirs);
-    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
-  }
+    return children.empty();
+  });
 }
 
 void Graph::become_root(Layer& layer, Node heir, Node former) {

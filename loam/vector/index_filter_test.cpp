@@ -173,7 +173,8 @@ TEST(Filter, OfMuchOfALargeIndexWalksTheGraphUnlessItIsFarAway) {
   }
 }
 
-// What passes lies on a sphere around the query: codes do not tell who is nearest, and every one of them used to be refined.
+// What passes lies on a sphere around the query: codes do not tell who is nearest, and nearly all used to be refined, and
+// four full vectors for each candidate kept compared.
 TEST(Filter, OfEquallyFarVectorsIsAnsweredByNearOnesForABoundedEffort) {
   constexpr std::size_t crowd = 400;
   constexpr std::size_t ef = 16;

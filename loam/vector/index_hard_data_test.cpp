@@ -186,12 +186,14 @@ TEST(EqualVectors, PuttingTheSameVectorsAgainChangesNothing) {
 TEST(EqualVectors, ABurstAmongOthersHidesNobody) {
   Rows rows = normal_rows(1500, 16, 5);
   for (std::size_t i = 500; i < 1000; ++i) std::copy_n(rows[7].begin(), 16, rows[i].begin());
-  // Several threads make another graph each time, hence so many candidates; the equal ones would still be more.
   for (const std::size_t threads : {std::size_t{1}, std::size_t{4}}) {
     auto index = filled(graph_options(16), rows, threads);
     const auto equal = index->search_range(rows[7], {.radius = 0}).value().neighbours;
 
     EXPECT_EQ(equal.size(), 501u);
+    // Several threads make another graph each time, which in one of 240 loses one to 32 candidates. (The equal vectors are
+    // more than 100, too.)
+    EXPECT_LE(lost_to_themselves(*index, rows, 32), threads == 1 ? 0u : 1u);
     EXPECT_EQ(lost_to_themselves(*index, rows, 100), 0u);
     EXPECT_TRUE(healthy(*index));
     for (std::int64_t id = 500; id < 1000; ++id) ASSERT_TRUE(index->erase(id).value());
@@ -348,9 +350,9 @@ class NearlyEqual : public testing::TestWithParam<std::tuple<std::size_t, std::s
     return index.search(centre, {.k = size, .ef = 2 * copies()}).value().neighbours;
   }
 
-  static void expect_whole(const std::vector<Neighbour>& clump, std::size_t size) {
-    ASSERT_EQ(clump.size(), size);
-    EXPECT_LT(clump.back().distance, 1e-4);
+  static void expect_whole(const std::vector<Neighbour>& clump, std::size_t size, std::size_t which) {
+    ASSERT_EQ(clump.size(), size) << which;
+    EXPECT_LT(clump.back().distance, 1e-4) << which;
   }
 };
 
@@ -358,6 +360,7 @@ class NearlyEqual : public testing::TestWithParam<std::tuple<std::size_t, std::s
 // became its children as long as it had room, then hung on vectors far away.
 TEST_P(NearlyEqual, VectorsHideNeitherTheOthersNorThemselves) {
   for (const unsigned seed : {0U, 1000U}) {
+    const Rows few = centres(seed);
     const Rows rows = clumps(seed);
     auto index = filled(options(), rows);
     Oracle oracle(options());
@@ -365,7 +368,7 @@ TEST_P(NearlyEqual, VectorsHideNeitherTheOthersNorThemselves) {
     const Rows queries = normal_rows(100, dimension, 29);
 
     EXPECT_GE(mean_recall(*index, oracle, queries, {.k = 10, .ef = 2 * copies()}), 0.95);
-    for (std::size_t i = 0; i < 20; ++i) expect_whole(clump(*index, centres(seed)[i], copies()), copies());
+    for (std::size_t i = 0; i < few.count(); ++i) expect_whole(clump(*index, few[i], copies()), copies(), i);
     EXPECT_TRUE(healthy(*index));
   }
 }
@@ -374,16 +377,17 @@ TEST_P(NearlyEqual, VectorsHideNeitherTheOthersNorThemselves) {
 // clumps fell apart when those that came first, the parents of the others, were erased.
 TEST_P(NearlyEqual, VectorsStayTogetherWhenHalfOfThemIsErased) {
   for (const unsigned seed : {0U, 1000U}) {
-    const Rows rows = clumps(seed);
-    auto index = filled(options(), rows);
-    for (std::size_t i = 0; i < 20; ++i) {
-      const Ids whole = sorted_ids(clump(*index, centres(seed)[i], copies()));
+    const Rows few = centres(seed);
+    auto index = filled(options(), clumps(seed));
+    for (std::size_t i = 0; i < few.count(); ++i) {
+      const Ids whole = sorted_ids(clump(*index, few[i], copies()));
+      ASSERT_EQ(whole.size(), copies());
       for (std::size_t j = 0; j < copies() / 2; ++j) ASSERT_TRUE(index->erase(whole[j]).ok());
     }
 
     ASSERT_TRUE(index->maintain().ok());
 
-    for (std::size_t i = 0; i < 20; ++i) expect_whole(clump(*index, centres(seed)[i], copies() / 2), copies() / 2);
+    for (std::size_t i = 0; i < few.count(); ++i) expect_whole(clump(*index, few[i], copies() / 2), copies() / 2, i);
     EXPECT_TRUE(healthy(*index));
   }
 }

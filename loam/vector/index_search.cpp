@@ -166,11 +166,13 @@ class Index::Search {
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
+  // What a FilteredWalk asks for.
   struct Admission {
     const Search& search;
     bool operator()(Slot slot) const { return search.admitted(slot); }
     [[gnu::always_inline]] void prefetch(Slot slot) const {
-      if (search.filter_ != nullptr) prefetch_bytes(search.filter_->words() + slot / 64, 1);
+      const SlotBitmap* const filter = search.filter_;
+      if (filter != nullptr && slot < filter->slot_end()) prefetch_bytes(filter->words() + slot / 64, 1);
       search.graph_->prefetch_anchors(slot);
     }
   };
@@ -235,15 +237,14 @@ class Index::Search {
     std::size_t sampled = 0;
     const std::size_t crowd = (crowd_per_kept + 1) * ef_ + error_sample;
     const auto cut = [&] {
-      const std::size_t some = std::min(kept.size(), k_ + k_ / 4 + 16);
-      std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(some - 1), kept.end());
+      const std::span<Ranked> best = nearest_of(kept, std::min(kept.size(), k_ + k_ / 4 + 16));
       threshold.clear();
-      refine_each(std::span(kept).first(some), [&](const Ranked&, float fine) { threshold.add(fine); });
+      refine_each(best, [&](const Ranked&, float fine) { threshold.add(fine); });
       bound = threshold.value() - error.least(refine_deviations);
       std::erase_if(kept, [&](const Ranked& one) { return one.distance > bound; });
       if (kept.size() > crowd) {
-        kept.resize(nearest_of(kept, crowd).size());
-        bound = kept.back().distance;
+        bound = nearest_of(kept, crowd).back().distance;
+        kept.resize(crowd);
       }
       enough = std::max(enough, 2 * kept.size());
     };
@@ -489,7 +490,7 @@ class Index::Search {
     result.neighbours = exact.finish();
   }
 
-  // These come first, in no order.
+  // Both: those come first, in no order, the last one of nearest_of() being the farthest.
   static std::span<Ranked> within(std::span<Ranked> candidates, float distance) {
     const auto end = std::partition(candidates.begin(), candidates.end(),
                                     [distance](const Ranked& one) { return !(one.distance > distance); });

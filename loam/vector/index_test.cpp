@@ -561,7 +561,6 @@ TEST(Index, SearchManyIsSearchForEachQuery) {
   }
 }
 
-// What is in memory whatever becomes of the full vectors: codes, edges, layers and ids.
 TEST(Index, ReadsWholeCacheLinesOfAVectorByDefault) {
   for (const auto& [dimension, bits, lines] :
        {std::tuple{std::size_t{384}, 2U, std::size_t{3}}, std::tuple{std::size_t{768}, 2U, std::size_t{4}},
@@ -574,6 +573,7 @@ TEST(Index, ReadsWholeCacheLinesOfAVectorByDefault) {
   }
 }
 
+// What is in memory whatever becomes of the full vectors: codes, edges, layers and ids.
 TEST(Index, TakesFewBytesOfMemoryForEachVector) {
   constexpr std::size_t count = 1000;
   struct Limit {

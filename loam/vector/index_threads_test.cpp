@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -405,29 +405,26 @@ TEST_P(SeveralWriters, OfOneSequenceAreDoneInItsOrder) {
   EXPECT_TRUE(no_slot_is_lost(index()));
 }
 
-// How many slots 3,000 changes of 300 vectors took, by three threads, one of which is always in the middle of something.
-std::size_t slots_taken_by_three_writers() {
+// Somebody is always in the middle of something. What is erased meanwhile waits for a thread that the system has put aside,
+// so that nobody runs far ahead of the others; without using slots again there would be ten times as many.
+TEST(IndexThreads, ErasedSlotsAreUsedAgainWhileSeveralWrite) {
   constexpr std::size_t count = 300;
+  constexpr std::size_t ahead_max = 20;
   auto index = Index::create(options_of(0)).value();
+  std::array<std::atomic<std::size_t>, 3> done{};
 
-  run_together(3, [&](std::size_t who) {
+  run_together(done.size(), [&](std::size_t who) {
     std::mt19937 random(static_cast<unsigned>(who) + 1);
-    for (std::size_t round = 0; round < count * 10 / 3; ++round)
+    for (std::size_t round = 0; round < count * 10 / 3; ++round) {
+      while (round > ahead_max + std::min({done[0].load(), done[1].load(), done[2].load()})) std::this_thread::yield();
       EXPECT_TRUE(index->put(static_cast<std::int64_t>(who * 10'000 + round % (count / 3)), random_vector(random)).ok());
+      ++done[who];
+    }
   });
 
+  EXPECT_LE(index->stats().slots, count * 5);
   EXPECT_TRUE(healthy(*index));
   EXPECT_TRUE(no_slot_is_lost(*index));
-  return index->stats().slots;
-}
-
-// How much waits for a thread that the system has put aside is the system's matter, so that the fewest of some attempts
-// count; without using slots again all of them would take 3,000.
-TEST(IndexThreads, ErasedSlotsAreUsedAgainWhileSeveralWrite) {
-  std::size_t fewest = std::numeric_limits<std::size_t>::max();
-  for (int attempt = 0; attempt < 5; ++attempt) fewest = std::min(fewest, slots_taken_by_three_writers());
-
-  EXPECT_LE(fewest, 1500u);
 }
 
 TEST(IndexThreads, SearchManyGoesOnWhileVectorsComeInBulk) {

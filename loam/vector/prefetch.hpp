@@ -19,9 +19,9 @@ enum class Cache : std::uint8_t { nearest = 3, second = 2 };
 template <Cache cache = Cache::nearest>
 [[gnu::always_inline]] inline void prefetch_bytes(const void* from, std::size_t bytes) {
   constexpr std::size_t line_bytes = 64;
-  const auto* const first = static_cast<const std::byte*>(from);
-  for (std::size_t at = 0; at < bytes; at += line_bytes) __builtin_prefetch(first + at, 0, static_cast<int>(cache));
-  __builtin_prefetch(first + bytes - 1, 0, static_cast<int>(cache));
+  const auto begin = reinterpret_cast<std::uintptr_t>(from);
+  for (std::uintptr_t line = begin / line_bytes * line_bytes; line < begin + bytes; line += line_bytes)
+    __builtin_prefetch(reinterpret_cast<const void*>(line), 0, static_cast<int>(cache));
 }
 
 }  // namespace loam::vector
