@@ -35,9 +35,9 @@ Graph::Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, co
       hot_(hot_bytes(narrow_bytes_, options.max_connections), {.shift = hot_chunk_shift}),
       wide_(codec_->wide_bytes(), {.directory = options.directory,
                                    .shift = options.directory.empty() ? hot_chunk_shift : RecordArray::chunk_shift}),
-      lowest_(hot_, edges_at(narrow_bytes_), options.max_connections) {
+      lowest_(hot_, Layer::edges_at(narrow_bytes_), options.max_connections) {
   for (std::size_t i = 1; i < options.nb_layers; ++i)
-    upper_.push_back(std::make_unique<Layer>(std::max(options.max_connections / 2, 8U)));
+    upper_.push_back(std::make_unique<Layer>(narrow_bytes_, std::max(options.max_connections / 2, 8U)));
 }
 
 Result<void> Graph::reserve(Slot slot) {
@@ -154,7 +154,7 @@ void Graph::link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch
     Layer& layer = *upper_[level - 1];
     descend_to(level, scorer, scratch);
     const bool found = search_for_edges(layer, slot, scorer, scratch);
-    const Node node = layer.add(slot, below);
+    const Node node = layer.add(slot, below, narrow_code(slot));
     if (node == no_node) return;  // without memory the slot is missing from this layer, and is found all the same
     below = node;
     if (!found) {

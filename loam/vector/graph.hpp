@@ -81,7 +81,7 @@ class Graph {
 
   /// What a search reads of a vector: its narrow code, with the factors, and its edges.
   static constexpr std::size_t hot_bytes(std::size_t narrow_bytes, unsigned max_connections) noexcept {
-    return edges_at(narrow_bytes) + Adjacency::bytes(max_connections);
+    return Layer::edges_at(narrow_bytes) + Adjacency::bytes(max_connections);
   }
 
   /// Memory for a slot; needs external synchronization. resource_exhausted.
@@ -138,6 +138,7 @@ class Graph {
 
   const Codec& codec() const noexcept { return *codec_; }
   const std::uint8_t* narrow(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(hot_.at(slot)); }
+  std::span<const std::uint8_t> narrow_code(Slot slot) const noexcept { return {narrow(slot), narrow_bytes_}; }
   const std::uint8_t* wide(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(wide_.at(slot)); }
   const Layer& lowest() const noexcept { return lowest_; }
   Layer& lowest() noexcept { return lowest_; }
@@ -183,7 +184,6 @@ class Graph {
 
  private:
   friend class GraphPieces;
-  static constexpr std::size_t edges_at(std::size_t narrow_bytes) noexcept { return (narrow_bytes + 7) / 8 * 8; }
   struct NarrowScorer;
   struct WideScorer;
 
@@ -259,10 +259,12 @@ class Graph {
 struct Graph::NarrowScorer {
   const Graph& graph;
   const CodeQuery& query;
-  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept { graph.prefetch_narrow(slot); }
-  void operator()(const Slot* slots, std::size_t count, float* out) const {
+  [[gnu::always_inline]] void prefetch(const Layer& layer, Node node) const noexcept {
+    graph.codec_->prefetch_narrow(layer.code(node));
+  }
+  void operator()(const Layer& layer, const Node* nodes, std::size_t count, float* out) const {
     const std::uint8_t* records[64 + edges_max];
-    for (std::size_t i = 0; i < count; ++i) records[i] = graph.narrow(slots[i]);
+    for (std::size_t i = 0; i < count; ++i) records[i] = layer.code(nodes[i]);
     graph.codec_->estimate(query, records, count, out);
   }
 };
@@ -270,10 +272,12 @@ struct Graph::NarrowScorer {
 struct Graph::WideScorer {
   const Graph& graph;
   const std::uint8_t* record;
-  [[gnu::always_inline]] void prefetch(Slot slot) const noexcept { graph.prefetch_wide(slot); }
-  void operator()(const Slot* slots, std::size_t count, float* out) const {
+  [[gnu::always_inline]] void prefetch(const Layer& layer, Node node) const noexcept {
+    graph.prefetch_wide(layer.slot(node));
+  }
+  void operator()(const Layer& layer, const Node* nodes, std::size_t count, float* out) const {
     const std::uint8_t* records[64 + edges_max];
-    for (std::size_t i = 0; i < count; ++i) records[i] = graph.wide(slots[i]);
+    for (std::size_t i = 0; i < count; ++i) records[i] = graph.wide(layer.slot(nodes[i]));
     graph.codec_->between(record, records, count, out);
   }
 };
@@ -301,17 +305,16 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
   visited.clear();
   constexpr std::size_t room_max = 64 + edges_max;
   Node nodes[room_max];
-  Slot slots[room_max];
   float distances[room_max];
   Found found[room_max];
   const auto offer = [&](std::size_t count) {
     if (count == 0) return;
-    scorer(slots, count, distances);
+    scorer(layer, nodes, count, distances);
     estimates += count;
     const float bound = pool.bound();
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i)
-      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], admit(slots[i]));
+      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], admit(nodes[i]));
     pool.merge({found, kept});
   };
 
@@ -319,8 +322,7 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
   for (const Node entry : scratch.entries) {
     if (!visited.insert(entry)) continue;
     nodes[count] = entry;
-    slots[count] = layer.slot(entry);
-    scorer.prefetch(slots[count]);
+    scorer.prefetch(layer, entry);
     if (++count == 64) {
       offer(count);
       count = 0;
@@ -342,8 +344,7 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
       expanded(node, edges);
       for (const Node neighbour : visited.insert({edges.nodes, edges.degree})) {
         nodes[count] = neighbour;
-        slots[count] = layer.slot(neighbour);
-        if (count < rows_ahead) scorer.prefetch(slots[count]);
+        if (count < rows_ahead) scorer.prefetch(layer, neighbour);
         ++count;
       }
     }

@@ -61,14 +61,14 @@ class Threshold {
  public:
   explicit Threshold(std::size_t k) : k_(k) {}
   void add(float value) {
-    if (heap_.size() == k_) {
-      if (value >= heap_.front()) return;
+    if (heap_.size() < k_) {
+      heap_.push_back(value);
+      if (heap_.size() == k_) std::make_heap(heap_.begin(), heap_.end());
+    } else if (value < heap_.front()) {
       std::pop_heap(heap_.begin(), heap_.end());
       heap_.back() = value;
-    } else {
-      heap_.push_back(value);
+      std::push_heap(heap_.begin(), heap_.end());
     }
-    std::push_heap(heap_.begin(), heap_.end());
   }
   void clear() noexcept { heap_.clear(); }
   float value() const noexcept { return heap_.size() < k_ ? std::numeric_limits<float>::infinity() : heap_.front(); }
@@ -164,6 +164,12 @@ class Index::Search {
     if (filter_ != nullptr && !filter_->contains(slot)) return false;
     if (!state_.live.get(slot) && !visible(slot)) return false;
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
+  }
+
+  // The same, of what was just compared: the state lies beside the code and says it of nearly all.
+  bool admitted_beside_code(Slot slot) const {
+    const NodeState node = graph_->state(slot);
+    return (node.live() && !node.chained()) || admitted(slot);
   }
 
   // What a FilteredWalk asks for.
@@ -264,23 +270,25 @@ class Index::Search {
       }
       if (kept.size() >= enough) cut();
     }));
-    rank(kept, error, result);
+    rank(kept, false, error, result);
     return {};
   }
 
   Result<void> walk(SearchResult& result) {
     graph_->descend(scratch_);
     std::optional<std::vector<Ranked>> candidates;
+    bool ascending = false;
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
-      graph_->search(scratch_, reach(), [this](Slot slot) { return admitted(slot); }, result.estimates);
+      graph_->search(scratch_, reach(), [this](Slot slot) { return admitted_beside_code(slot); }, result.estimates);
       candidates = answers_of(scratch_.pool.items());
+      ascending = true;
     } else {
       result.plan = Plan::filtered_graph;
       candidates = walk_filtered(result);
       if (!candidates) return code_scan(result);
     }
-    rank(*candidates, {}, result);
+    rank(*candidates, ascending, {}, result);
     return {};
   }
 
@@ -366,14 +374,14 @@ class Index::Search {
     for (std::size_t i = 0; i < std::min(kept_count, sample.size()); ++i) scratch_.entries.push_back(sample[i].slot);
   }
 
-  // The nodes that are answers, with the chains that hang on it.
+  // The nodes that are answers, with the chains that hang on them, in the same order.
   std::vector<Ranked> answers_of(std::span<const Found> nodes) const {
     std::vector<Ranked> candidates;
     candidates.reserve(nodes.size());
     for (const Found found : nodes) {
       if (!found.eligible()) continue;
       const Slot slot = found.node();
-      if (!graph_->anchors(slot)) {
+      if (!graph_->state(slot).chained()) {
         candidates.push_back({found.distance(), slot});
         continue;
       }
@@ -393,14 +401,15 @@ class Index::Search {
   class Exact {
    public:
     explicit Exact(Search& search) : search_(search), threshold_(search.k_) {}
-    /// Distances of up to `batch` slots, into last().
+    /// Distances of up to `batch` slots.
     void add(const Slot* slots, std::size_t count) {
       search_.distances_to(slots, count, last_);
       count_ += count;
       for (std::size_t i = 0; i < count; ++i) {
-        const float seen = narrow(search_.state_.options.distance, last_[i]);
-        threshold_.add(seen);
-        if (seen <= threshold_.value()) found_.push_back({search_.state_.full.id(slots[i]), seen});
+        ordered_[i] = search_.ordering(last_[i]);
+        threshold_.add(ordered_[i]);
+        if (ordered_[i] <= threshold_.value())
+          found_.push_back({search_.state_.full.id(slots[i]), narrow(search_.state_.options.distance, last_[i])});
       }
       if (found_.size() > 4 * search_.k_ + 256) cut();
     }
@@ -413,7 +422,10 @@ class Index::Search {
       }
       return std::move(found_);
     }
-    const double* last() const noexcept { return last_; }
+    /// Distances of the slots of the last add(), in estimate()'s terms, as the next is.
+    const float* last() const noexcept { return ordered_; }
+    /// Of the k-th nearest; infinite as long as there are fewer.
+    float threshold() const noexcept { return threshold_.value(); }
     std::size_t count() const noexcept { return count_; }
 
    private:
@@ -428,6 +440,7 @@ class Index::Search {
     std::vector<Neighbour> found_;
     std::size_t count_ = 0;
     double last_[batch];
+    float ordered_[batch];
   };
 
   void distances_to(const Slot* slots, std::size_t count, double* out) const {
@@ -455,24 +468,23 @@ class Index::Search {
 
   // The first k by estimate are measured exactly, and show how far wide codes err. Of the rest, those that may still be
   // nearer are sifted by wide codes, since a full vector is four times as much to read. Reorders the candidates.
-  void rank(std::vector<Ranked>& candidates, const ErrorSeen& known_error, SearchResult& result) {
+  void rank(std::vector<Ranked>& candidates, bool ascending, const ErrorSeen& known_error, SearchResult& result) {
     Exact exact(*this);
-    Threshold nearest(k_);
     ErrorSeen wide_error;
     std::size_t at = 0;
     const std::size_t sample = std::max(k_, error_sample);
-    std::size_t sorted = 0;
+    std::size_t sorted = ascending ? candidates.size() : 0;
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
       sort_first(candidates, std::min(at + sample - kept, candidates.size()), sorted);
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
-      const std::size_t count = measure(candidates, at, to, exact, nearest);
+      const std::size_t count = measure(candidates, at, to, exact);
       if (kept == 0 && at < candidates.size()) learn_wide_error(std::min(count, error_sample), exact, wide_error);
       kept += count;
     }
 
     const std::span<Ranked> rest = std::span(candidates).subspan(at);
     const ErrorSeen estimate_error = known_error.empty() ? error_of_some(rest) : known_error;
-    const float limit = nearest.value() - wide_error.least(exact_deviations);  // of a distance by wide codes
+    const float limit = exact.threshold() - wide_error.least(exact_deviations);  // of a distance by wide codes
     std::span<Ranked> hopeful = within(rest, limit - estimate_error.least(refine_deviations));
     const bool crowd = hopeful.size() > crowd_per_kept * ef_;
     if (crowd) hopeful = nearest_of(hopeful, crowd_per_kept * ef_ / 2);
@@ -483,8 +495,8 @@ class Index::Search {
     std::sort(refined.begin(), refined.end());
     refined.resize(std::min(refined.size(), compared_per_kept * ef_ / (crowd ? 2 : 1)));
     for (std::size_t next = 0; next < refined.size();) {
-      if (refined[next].distance + wide_error.least(exact_deviations) > nearest.value()) break;
-      measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, nearest, &wide_error);
+      if (refined[next].distance + wide_error.least(exact_deviations) > exact.threshold()) break;
+      measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, &wide_error);
     }
     result.distances += exact.count();
     result.neighbours = exact.finish();
@@ -552,12 +564,12 @@ class Index::Search {
   void learn_wide_error(std::size_t count, const Exact& exact, ErrorSeen& error) const {
     float distances[batch];
     refine(measured_, count, distances);
-    for (std::size_t i = 0; i < count; ++i) error.add(distances[i], ordering(exact.last()[i]));
+    for (std::size_t i = 0; i < count; ++i) error.add(distances[i], exact.last()[i]);
   }
 
   // Exact distances of candidates [from, to) that are in the answer's state; advances `from`, says how many they were.
   std::size_t measure(const std::vector<Ranked>& candidates, std::size_t& from, std::size_t to, Exact& exact,
-                      Threshold& nearest, ErrorSeen* error = nullptr) {
+                      ErrorSeen* error = nullptr) {
     float coarse[batch];
     std::size_t count = 0;
     for (; from < to; ++from) {
@@ -568,11 +580,8 @@ class Index::Search {
       coarse[count++] = candidates[from].distance;
     }
     exact.add(measured_, count);
-    for (std::size_t i = 0; i < count; ++i) {
-      const float seen = ordering(exact.last()[i]);
-      nearest.add(seen);
-      if (error != nullptr) error->add(coarse[i], seen);
-    }
+    if (error != nullptr)
+      for (std::size_t i = 0; i < count; ++i) error->add(coarse[i], exact.last()[i]);
     return count;
   }
 

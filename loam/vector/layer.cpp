@@ -1,8 +1,16 @@
 #include "loam/vector/layer.hpp"
 
+#include <algorithm>
+
 namespace loam::vector {
 
-Node Layer::add(Slot slot, Node below) {
+void Layer::fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) noexcept {
+  std::ranges::copy(code, reinterpret_cast<std::uint8_t*>(records_->at(node)));
+  links(node)[0].store(slot, std::memory_order_release);
+  links(node)[1].store(below, std::memory_order_release);
+}
+
+Node Layer::add(Slot slot, Node below, std::span<const std::uint8_t> code) {
   std::lock_guard lock(mutex_);
   Node node = node_end_.load(std::memory_order_relaxed);
   if (!free_.empty()) {
@@ -17,18 +25,16 @@ Node Layer::add(Slot slot, Node below) {
     const std::lock_guard used(this->lock(node));
     block(node).reset();
   }
-  links(node)[0].store(slot, std::memory_order_release);
-  links(node)[1].store(below, std::memory_order_release);
+  fill(node, slot, below, code);
   nodes_.insert_or_assign(slot, node);
   return node;
 }
 
-Result<void> Layer::restore(Node node, Slot slot, Node below) {
+Result<void> Layer::restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) {
   const std::lock_guard lock(mutex_);
   LOAM_TRY(own_->reserve(node));
   node_end_.store(node + 1, std::memory_order_release);
-  links(node)[0].store(slot, std::memory_order_release);
-  links(node)[1].store(below, std::memory_order_release);
+  fill(node, slot, below, code);
   if (slot == no_node)
     free_.push_back(node);
   else

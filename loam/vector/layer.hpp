@@ -1,12 +1,14 @@
 #pragma once
 
-/// The nodes and edges of one layer. In the lowest one a node is a slot; the others number their own. Internal.
+/// The nodes, edges and narrow codes of one layer. In the lowest one a node is a slot; the others number their own.
+/// Internal.
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -33,21 +35,29 @@ class SpinLock {
   std::atomic<bool> flag_ = false;
 };
 
-/// block(), slot(), below() and root() are *thread-safe*; blocks are written under lock().
+/// block(), code(), slot(), below() and root() are *thread-safe*; blocks are written under lock().
 class Layer {
  public:
-  /// The lowest layer: its blocks lie in the records of the slots.
+  /// The lowest layer: its blocks lie in the records of the slots, which begin with the code.
   Layer(RecordArray& slots, std::size_t block_offset, unsigned capacity)
       : records_(&slots), block_offset_(block_offset), capacity_(capacity), lowest_(true) {}
-  /// Another one, with records of its own: block, slot, node below.
-  explicit Layer(unsigned capacity)
-      : own_(std::make_unique<RecordArray>(Adjacency::bytes(capacity) + 8, RecordArray::Options{.shift = 8})),
+  /// Another one, with records of its own: code, block, slot, node below. The code is there twice, so that a search waits
+  /// for one place in memory where it would wait for two that it knows one after the other.
+  Layer(std::size_t code_bytes, unsigned capacity)
+      : own_(std::make_unique<RecordArray>(edges_at(code_bytes) + Adjacency::bytes(capacity) + 8,
+                                           RecordArray::Options{.shift = 8})),
         records_(own_.get()),
-        block_offset_(0),
+        block_offset_(edges_at(code_bytes)),
         capacity_(capacity),
         lowest_(false) {}
 
-  Adjacency block(Node node) const noexcept { return {records_->at(node) + block_offset_, capacity_, changes_.of(node)}; }
+  /// Where the edges begin in a record whose code has so many bytes.
+  static constexpr std::size_t edges_at(std::size_t code_bytes) noexcept { return (code_bytes + 7) / 8 * 8; }
+
+  [[gnu::always_inline]] Adjacency block(Node node) const noexcept {
+    return {records_->at(node) + block_offset_, capacity_, changes_.of(node)};
+  }
+  const std::uint8_t* code(Node node) const noexcept { return reinterpret_cast<const std::uint8_t*>(records_->at(node)); }
   Slot slot(Node node) const noexcept { return lowest_ ? node : links(node)[0].load(std::memory_order_acquire); }
   Node below(Node node) const noexcept { return lowest_ ? node : links(node)[1].load(std::memory_order_acquire); }
   unsigned capacity() const noexcept { return capacity_; }
@@ -64,15 +74,15 @@ class Layer {
   }
   SpinLock& lock(Node node) const noexcept { return locks_[(node * 0x9E3779B1u) >> 22]; }
 
-  /// Not for the lowest layer. no_node without memory.
-  Node add(Slot slot, Node below);
+  /// With the narrow code of the slot. Not for the lowest layer. no_node without memory.
+  Node add(Slot slot, Node below, std::span<const std::uint8_t> code);
   /// no_node when the slot is not in this layer.
   Node find(Slot slot) const;
   /// The number may be used again from now on: nobody can be reading it.
   void free(Node node);
   /// A layer as it was saved, node by node from 0 on: the next one, used by nobody when `slot` is no_node. Before anybody
   /// reads it. resource_exhausted; the slot must not be in the layer.
-  Result<void> restore(Node node, Slot slot, Node below);
+  Result<void> restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> code);
   /// The slot is not in this layer any more, though its node may still be read.
   void forget(Slot slot);
 
@@ -83,8 +93,9 @@ class Layer {
 
  private:
   std::atomic<std::uint32_t>* links(Node node) const noexcept {
-    return reinterpret_cast<std::atomic<std::uint32_t>*>(records_->at(node) + Adjacency::bytes(capacity_));
+    return reinterpret_cast<std::atomic<std::uint32_t>*>(records_->at(node) + block_offset_ + Adjacency::bytes(capacity_));
   }
+  void fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) noexcept;
 
   std::unique_ptr<RecordArray> own_;
   RecordArray* records_;

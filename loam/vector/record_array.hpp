@@ -44,7 +44,7 @@ class RecordArray {
   /// Gives the memory of a chunk back. Nobody may be reading it.
   void release(std::size_t chunk);
 
-  std::byte* at(std::size_t number) const noexcept {
+  [[gnu::always_inline]] std::byte* at(std::size_t number) const noexcept {
     return table_[number >> chunk_shift_].load(std::memory_order_acquire) + (number & chunk_mask_) * record_bytes_;
   }
   bool has(std::size_t number) const noexcept {
