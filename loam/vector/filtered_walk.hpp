@@ -14,9 +14,9 @@ namespace loam::vector {
 
 /// Unlike Graph::search(), which keeps all it has met in one sorted list, it is made for walks past thousands of nodes that
 /// are no answers: these wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some:
-/// where few are, it meets so many others that fewer are enough. `admit` says who is an answer; admit.prefetch() asks for
-/// what it will read, which is as far away as a code. *needs external synchronization*; its caller is pinned
-/// (reader_epochs.hpp).
+/// where few are, it meets so many others that fewer are enough. `admit` says who is an answer, admit.beside_code() the same
+/// of what was just compared; prefetch() and prefetch_beside_code() ask for what they read, which is as far away as a code.
+/// *needs external synchronization*; its caller is pinned (reader_epochs.hpp).
 class FilteredWalk {
  public:
   /// scratch.query is prepared. Keeps `ef_max` answers where everything is one, and never fewer than `ef_min`.
@@ -123,8 +123,9 @@ class FilteredWalk {
   template <bool answers_only, class Admit>
   void meet(Node node, std::size_t at, Admit admit) {
     nodes_[at] = node;
-    admit.prefetch(node);
-    if (!answers_only && at < rows_ahead) graph_.prefetch_narrow(node);
+    if (answers_only) return admit.prefetch(node);
+    admit.prefetch_beside_code(node);
+    if (at < rows_ahead) graph_.prefetch_narrow(node);
   }
 
   // Of the first so many that were met.
@@ -148,7 +149,7 @@ class FilteredWalk {
         frontier_.push_back(one);
         std::push_heap(frontier_.begin(), frontier_.end(), farther);
       }
-      if (!answers_only && !admit(nodes_[i])) continue;
+      if (!answers_only && !admit.beside_code(nodes_[i])) continue;
       ++passed_;
       if (!near) continue;
       if (found_.size() == ef_) {

@@ -31,8 +31,13 @@ constexpr std::size_t first_look = 6;
 constexpr std::size_t second_look = 32;
 constexpr std::size_t last_look = 75;
 constexpr std::size_t among_look = 105;
-/// What is kept of a walk among answers, whose estimates are few.
+/// What is kept of a walk among answers, whose estimates are few: of one that begins at answers found near the query, and of
+/// one that begins anywhere.
 constexpr std::size_t among_ef = 6;
+constexpr std::size_t among_ef_afar = 4;
+/// Where more than one in so many passes and nothing is found at the first look, the filter keeps what is near the query
+/// out.
+constexpr std::size_t afar_share = 3;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
 constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
@@ -41,8 +46,10 @@ constexpr std::size_t error_sample = 10;
 /// At most so many full vectors are compared for each candidate kept.
 constexpr std::size_t compared_per_kept = 4;
 /// Where more than so many for each candidate kept could be among the first k, they are a crowd: equally far, to the third
-/// digit. Whatever is spent, most of the first k stay unknown, so that only half of it is.
+/// digit. Whatever is spent, most of the first k stay unknown, so that only a quarter is refined and half as many compared.
 constexpr std::size_t crowd_per_kept = 16;
+constexpr std::size_t crowd_refined_per_kept = crowd_per_kept / 4;
+constexpr std::size_t crowd_compared_per_kept = compared_per_kept / 2;
 constexpr std::size_t batch = 32;
 constexpr std::size_t scan_batch = 64;
 /// A range search that finds more than this compares everything.
@@ -166,20 +173,26 @@ class Index::Search {
     return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
-  // The same, of what was just compared: the state lies beside the code and says it of nearly all.
+  // The same, of what was just compared: the state lies beside the code and says of nearly all that they are live.
   bool admitted_beside_code(Slot slot) const {
     const NodeState node = graph_->state(slot);
-    return (node.live() && !node.chained()) || admitted(slot);
+    if (!node.live() || node.chained()) return admitted(slot);
+    if (filter_ != nullptr && !filter_->contains(slot)) return false;
+    return !wants_predicate() || (*predicate_)(state_.full.id(slot));
   }
 
   // What a FilteredWalk asks for.
   struct Admission {
     const Search& search;
     bool operator()(Slot slot) const { return search.admitted(slot); }
+    bool beside_code(Slot slot) const { return search.admitted_beside_code(slot); }
     [[gnu::always_inline]] void prefetch(Slot slot) const {
+      prefetch_beside_code(slot);
+      search.graph_->prefetch_anchors(slot);
+    }
+    [[gnu::always_inline]] void prefetch_beside_code(Slot slot) const {
       const SlotBitmap* const filter = search.filter_;
       if (filter != nullptr && slot < filter->slot_end()) prefetch_bytes(filter->words() + slot / 64, 1);
-      search.graph_->prefetch_anchors(slot);
     }
   };
 
@@ -241,16 +254,18 @@ class Index::Search {
     ErrorSeen error;
     constexpr std::size_t sample_count = 32;
     std::size_t sampled = 0;
-    const std::size_t crowd = (crowd_per_kept + 1) * ef_ + error_sample;
+    const std::size_t crowd_min = (crowd_per_kept + 1) * ef_ + error_sample;
+    bool crowd = false;
     const auto cut = [&] {
       const std::span<Ranked> best = nearest_of(kept, std::min(kept.size(), k_ + k_ / 4 + 16));
       threshold.clear();
       refine_each(best, [&](const Ranked&, float fine) { threshold.add(fine); });
       bound = threshold.value() - error.least(refine_deviations);
       std::erase_if(kept, [&](const Ranked& one) { return one.distance > bound; });
-      if (kept.size() > crowd) {
-        bound = nearest_of(kept, crowd).back().distance;
-        kept.resize(crowd);
+      if (kept.size() > crowd_min) {
+        crowd = true;
+        kept.resize(nearest_of(kept, crowd_min / 2).size());
+        bound = kept.back().distance;
       }
       enough = std::max(enough, 2 * kept.size());
     };
@@ -270,7 +285,7 @@ class Index::Search {
       }
       if (kept.size() >= enough) cut();
     }));
-    rank(kept, false, error, result);
+    rank(kept, {.crowd = crowd, .error = error}, result);
     return {};
   }
 
@@ -288,7 +303,7 @@ class Index::Search {
       candidates = walk_filtered(result);
       if (!candidates) return code_scan(result);
     }
-    rank(*candidates, ascending, {}, result);
+    rank(*candidates, {.ascending = ascending}, result);
     return {};
   }
 
@@ -322,13 +337,14 @@ class Index::Search {
     } else {
       whole = walk.through_all(first_look * ef_, admit);
       if (!whole && scan_costs_less(walk.rate())) return std::nullopt;
-      whole = whole || walk.through_all(second_look * ef_, admit);
+      const bool afar = walk.found().empty() && filter_->cardinality() > state_.slot_end.load() / afar_share;
+      if (!afar) whole = whole || walk.through_all(second_look * ef_, admit);
       const bool some = !walk.found().empty();
       if (some) whole = whole || walk.through_all(last_look * ef_, admit);
       if (!whole) {
         sample_passing();
         walk.enter(scratch_.entries, admit);
-        walk.among_answers((some ? among_ef : among_ef / 3) * ef_, among_look * ef_, admit);
+        walk.among_answers((some ? among_ef : among_ef_afar) * ef_, among_look * ef_, admit);
       }
     }
     result.estimates += walk.estimates();
@@ -466,14 +482,21 @@ class Index::Search {
     return static_cast<float>(distance);
   }
 
+  // What is known of candidates before they are ranked.
+  struct Known {
+    bool ascending = false;  ///< they are in order
+    bool crowd = false;      ///< they are the nearest of a crowd
+    ErrorSeen error = {};    ///< of their estimates; empty: to be learned
+  };
+
   // The first k by estimate are measured exactly, and show how far wide codes err. Of the rest, those that may still be
   // nearer are sifted by wide codes, since a full vector is four times as much to read. Reorders the candidates.
-  void rank(std::vector<Ranked>& candidates, bool ascending, const ErrorSeen& known_error, SearchResult& result) {
+  void rank(std::vector<Ranked>& candidates, const Known& known, SearchResult& result) {
     Exact exact(*this);
     ErrorSeen wide_error;
     std::size_t at = 0;
     const std::size_t sample = std::max(k_, error_sample);
-    std::size_t sorted = ascending ? candidates.size() : 0;
+    std::size_t sorted = known.ascending ? candidates.size() : 0;
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
       sort_first(candidates, std::min(at + sample - kept, candidates.size()), sorted);
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
@@ -483,17 +506,17 @@ class Index::Search {
     }
 
     const std::span<Ranked> rest = std::span(candidates).subspan(at);
-    const ErrorSeen estimate_error = known_error.empty() ? error_of_some(rest) : known_error;
+    const ErrorSeen estimate_error = known.error.empty() ? error_of_some(rest) : known.error;
     const float limit = exact.threshold() - wide_error.least(exact_deviations);  // of a distance by wide codes
     std::span<Ranked> hopeful = within(rest, limit - estimate_error.least(refine_deviations));
-    const bool crowd = hopeful.size() > crowd_per_kept * ef_;
-    if (crowd) hopeful = nearest_of(hopeful, crowd_per_kept * ef_ / 2);
+    const bool crowd = known.crowd || hopeful.size() > crowd_per_kept * ef_;
+    if (crowd) hopeful = nearest_of(hopeful, std::min(hopeful.size(), crowd_refined_per_kept * ef_));
     std::vector<Ranked> refined;
     refine_each(hopeful, [&](const Ranked& one, float fine) {
       if (fine <= limit) refined.push_back({fine, one.slot});
     });
     std::sort(refined.begin(), refined.end());
-    refined.resize(std::min(refined.size(), compared_per_kept * ef_ / (crowd ? 2 : 1)));
+    refined.resize(std::min(refined.size(), (crowd ? crowd_compared_per_kept : compared_per_kept) * ef_));
     for (std::size_t next = 0; next < refined.size();) {
       if (refined[next].distance + wide_error.least(exact_deviations) > exact.threshold()) break;
       measure(refined, next, std::min<std::size_t>(next + 4, refined.size()), exact, &wide_error);
@@ -509,7 +532,8 @@ class Index::Search {
     return candidates.first(static_cast<std::size_t>(end - candidates.begin()));
   }
   static std::span<Ranked> nearest_of(std::span<Ranked> candidates, std::size_t count) {
-    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count - 1), candidates.end());
+    if (count > 0)
+      std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count - 1), candidates.end());
     return candidates.first(count);
   }
 
