@@ -201,6 +201,25 @@ TEST(Filter, OfEquallyFarVectorsIsAnsweredByNearOnesForABoundedEffort) {
   EXPECT_LE(found.distances, 10 + 2 * ef) << "and two for each candidate kept";
 }
 
+// What is near the query used to be searched for answers until it was given up, though none was found at first and half of
+// all vectors were some.
+TEST(Filter, ThatKeepsOutWhatIsNearIsSeenAtTheFirstLook) {
+  constexpr std::size_t ef = 16;
+  std::size_t estimates = 0;
+  for (std::size_t query = 0; query < data().queries.count(); ++query) {
+    const std::vector<bool> passes = passing(query, 0.5, Lie::farthest);
+    const SlotBitmap filter = as_if_large(filter_of(*data().index, passes));
+
+    const auto found = data().index->search(data().queries[query], {.k = k, .ef = ef, .filter = &filter}).value();
+
+    EXPECT_EQ(found.plan, Plan::filtered_graph);
+    EXPECT_EQ(found.neighbours.size(), k);
+    EXPECT_LE(found.neighbours.back().distance, 1.1f * nearest_passing(query, passes).back().distance);
+    estimates += found.estimates;
+  }
+  EXPECT_LT(estimates / data().queries.count(), 75 * ef) << "with it: 52, without: 106";
+}
+
 TEST(Filter, ExactSearchesKeepToItExactly) {
   for (std::size_t query = 0; query < data().queries.count(); ++query) {
     const std::vector<bool> passes = passing(query, 0.3, Lie::anywhere);
