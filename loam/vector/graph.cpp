@@ -86,7 +86,7 @@ void Graph::descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch
       scratch.entries.push_back(root);
     }
     scratch.pool.clear(upper_ef, 4 * upper_ef);
-    beam(here, scorer, [](Slot) { return true; }, scratch, ignored);
+    beam(here, scorer, [](Node) { return true; }, scratch, ignored);
     scratch.entries.clear();
     for (const Found found : scratch.pool.items().first(std::min(entry_count, scratch.pool.items().size())))
       scratch.entries.push_back(here.below(found.node()));
@@ -110,7 +110,7 @@ bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer
   // Nodes that are leaving stay where they are until they are swept, and may be all that is near: then it looks farther.
   for (std::size_t ef = wanted; scratch.candidates.size() < wanted / 2; ef *= 2) {
     scratch.pool.clear(ef, 2 * ef);
-    beam(layer, scorer, [](Slot) { return true; }, scratch, ignored);
+    beam(layer, scorer, [](Node) { return true; }, scratch, ignored);
     scratch.candidates.clear();
     for (const Found found : scratch.pool.items()) {
       const Slot other = layer.slot(found.node());
@@ -154,7 +154,7 @@ void Graph::link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch
     Layer& layer = *upper_[level - 1];
     descend_to(level, scorer, scratch);
     const bool found = search_for_edges(layer, slot, scorer, scratch);
-    const Node node = layer.add(slot, below, narrow_code(slot));
+    const Node node = layer.add(slot, below, narrow_record(slot));
     if (node == no_node) return;  // without memory the slot is missing from this layer, and is found all the same
     below = node;
     if (!found) {

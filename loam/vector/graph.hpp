@@ -138,7 +138,8 @@ class Graph {
 
   const Codec& codec() const noexcept { return *codec_; }
   const std::uint8_t* narrow(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(hot_.at(slot)); }
-  std::span<const std::uint8_t> narrow_code(Slot slot) const noexcept { return {narrow(slot), narrow_bytes_}; }
+  /// With the factors.
+  std::span<const std::uint8_t> narrow_record(Slot slot) const noexcept { return {narrow(slot), narrow_bytes_}; }
   const std::uint8_t* wide(Slot slot) const noexcept { return reinterpret_cast<const std::uint8_t*>(wide_.at(slot)); }
   const Layer& lowest() const noexcept { return lowest_; }
   Layer& lowest() noexcept { return lowest_; }
@@ -260,11 +261,11 @@ struct Graph::NarrowScorer {
   const Graph& graph;
   const CodeQuery& query;
   [[gnu::always_inline]] void prefetch(const Layer& layer, Node node) const noexcept {
-    graph.codec_->prefetch_narrow(layer.code(node));
+    graph.codec_->prefetch_narrow(layer.narrow(node));
   }
   void operator()(const Layer& layer, const Node* nodes, std::size_t count, float* out) const {
     const std::uint8_t* records[64 + edges_max];
-    for (std::size_t i = 0; i < count; ++i) records[i] = layer.code(nodes[i]);
+    for (std::size_t i = 0; i < count; ++i) records[i] = layer.narrow(nodes[i]);
     graph.codec_->estimate(query, records, count, out);
   }
 };

@@ -199,7 +199,7 @@ Result<void> GraphPieces::read_upper(std::size_t layer, Node first, std::size_t 
     if (header.chain != no_node) return wrong(layer, node, "has a chain");
     if (links.slot >= roles_.size() || role(links.slot) != Role::node || to.find(links.slot) != no_node)
       return wrong(layer, node, "is of no slot, or of one that has another node");
-    LOAM_TRY(to.restore(node, links.slot, links.below, graph_.narrow_code(links.slot)));
+    LOAM_TRY(to.restore(node, links.slot, links.below, graph_.narrow_record(links.slot)));
     Edges edges;
     LOAM_TRY(read_edges(to, node, node_end, record, edges));
     to.block(node).write(NodeState(), edges);

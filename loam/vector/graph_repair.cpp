@@ -84,7 +84,7 @@ bool Graph::unlink_from(Layer& layer, Node node, Scratch& scratch) {
   const auto note = [&](Node other, const Edges& edges) {
     if (other != node && edges.contains(node)) pointing.push_back(other);
   };
-  beam(layer, WideScorer{*this, wide(slot)}, [](Slot) { return true; }, scratch, ignored, note);
+  beam(layer, WideScorer{*this, wide(slot)}, [](Node) { return true; }, scratch, ignored, note);
   std::vector<Candidate>& near = scratch.replacements;
   near.clear();
   for (const Found found : scratch.pool.items())

@@ -201,23 +201,31 @@ TEST(Filter, OfEquallyFarVectorsIsAnsweredByNearOnesForABoundedEffort) {
   EXPECT_LE(found.distances, 10 + 2 * ef) << "and two for each candidate kept";
 }
 
-// What is near the query used to be searched for answers until it was given up, though none was found at first and half of
-// all vectors were some.
-TEST(Filter, ThatKeepsOutWhatIsNearIsSeenAtTheFirstLook) {
-  constexpr std::size_t ef = 16;
+// Estimates of a search, on average over the queries, where this share passes: what is farthest.
+std::size_t estimates_where_the_farthest_pass(double rate, std::size_t ef) {
   std::size_t estimates = 0;
   for (std::size_t query = 0; query < data().queries.count(); ++query) {
-    const std::vector<bool> passes = passing(query, 0.5, Lie::farthest);
+    const std::vector<bool> passes = passing(query, rate, Lie::farthest);
     const SlotBitmap filter = as_if_large(filter_of(*data().index, passes));
-
     const auto found = data().index->search(data().queries[query], {.k = k, .ef = ef, .filter = &filter}).value();
-
-    EXPECT_EQ(found.plan, Plan::filtered_graph);
     EXPECT_EQ(found.neighbours.size(), k);
     EXPECT_LE(found.neighbours.back().distance, 1.1f * nearest_passing(query, passes).back().distance);
     estimates += found.estimates;
   }
-  EXPECT_LT(estimates / data().queries.count(), 75 * ef) << "with it: 52, without: 106";
+  return estimates / data().queries.count();
+}
+
+// What is near the query used to be searched for answers until it was given up, though none was found at first and half of
+// all vectors were some.
+TEST(Filter, ThatKeepsOutWhatIsNearIsSeenAtTheFirstLook) {
+  if (count < 6000) GTEST_SKIP() << "in an index so small a walk meets much of it anyway";
+  EXPECT_LT(estimates_where_the_farthest_pass(0.5, 16), 75u * 16) << "it was 106 for each candidate kept, and is 52";
+}
+
+// Members of a filter that are no vectors do not make it one that much passes.
+TEST(Filter, OfLittleIsLookedForLongerWhereItKeepsOutWhatIsNear) {
+  if (count < 6000) GTEST_SKIP() << "in an index so small a walk meets much of it anyway";
+  EXPECT_GT(estimates_where_the_farthest_pass(0.2, 16), estimates_where_the_farthest_pass(0.5, 16));
 }
 
 TEST(Filter, ExactSearchesKeepToItExactly) {

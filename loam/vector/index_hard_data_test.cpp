@@ -433,6 +433,25 @@ TEST(HardPlaces, PointsOfALineInTheirOrder) {
   }
 }
 
+// Distances that are equal when they are answered may differ in more digits. The k-th was chosen by those, so that the
+// answer followed from the order of the slots.
+TEST(HardPlaces, OfDistancesThatAreEqualAsAnsweredTheLowerIdComesFirst) {
+  const std::vector<float> query(3, 0);
+  for (const bool farther_first : {false, true}) {
+    auto index = Index::create({.dimension = 3, .distance = Distance::euclidean}).value();
+    const Rows both{3, farther_first ? std::vector<float>{1, 0x1p-12f, 0x1p-12f, 1, 0, 0}
+                                     : std::vector<float>{1, 0, 0, 1, 0x1p-12f, 0x1p-12f}};
+    ASSERT_TRUE(index->put(farther_first ? 5 : 9, both[0]).ok());
+    ASSERT_TRUE(index->put(farther_first ? 9 : 5, both[1]).ok());
+
+    const auto found = index->search(query, {.k = 1}).value().neighbours;
+
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].id, 5) << farther_first;
+    EXPECT_EQ(found[0].distance, 1.0f);
+  }
+}
+
 TEST(HardPlaces, BinaryVectorsAreFullOfTies) {
   Rows rows{12, std::vector<float>(2500 * 12)};
   std::mt19937 random(17);

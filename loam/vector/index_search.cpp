@@ -24,9 +24,9 @@ constexpr double stretch_exponent = .09;
 /// vector_index_bench.cpp, which shows what comes of it.
 constexpr double walk_estimates = 16;
 constexpr double estimates_per_scanned = 2;
-/// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less; whether anything passes
-/// here; gives up walking through everything; gives up walking among answers. Fitted to the sweep, where a tenth passes far
-/// from the query.
+/// After so many estimates for each candidate kept, a filtered walk looks whether a scan costs less, and whether what is
+/// near is kept out though much passes; whether anything passes here; gives up walking through everything; gives up walking
+/// among answers. Fitted to the sweep, where a tenth passes far from the query.
 constexpr std::size_t first_look = 6;
 constexpr std::size_t second_look = 32;
 constexpr std::size_t last_look = 75;
@@ -34,10 +34,9 @@ constexpr std::size_t among_look = 105;
 /// What is kept of a walk among answers, whose estimates are few: of one that begins at answers found near the query, and of
 /// one that begins anywhere.
 constexpr std::size_t among_ef = 6;
-constexpr std::size_t among_ef_afar = 4;
-/// Where more than one in so many passes and nothing is found at the first look, the filter keeps what is near the query
-/// out.
-constexpr std::size_t afar_share = 3;
+constexpr std::size_t among_ef_anywhere = 4;
+/// Where more than such a share passes and nothing is found at the first look, the filter keeps out what is near the query.
+constexpr double afar_share = 1.0 / 3;
 /// Candidates are refined as long as their estimate, less so many deviations of the error seen, could be among the first k.
 constexpr float refine_deviations = 2.5F;
 constexpr float exact_deviations = 4.0F;
@@ -262,10 +261,10 @@ class Index::Search {
       refine_each(best, [&](const Ranked&, float fine) { threshold.add(fine); });
       bound = threshold.value() - error.least(refine_deviations);
       std::erase_if(kept, [&](const Ranked& one) { return one.distance > bound; });
-      if (kept.size() > crowd_min) {
-        crowd = true;
-        kept.resize(nearest_of(kept, crowd_min / 2).size());
-        bound = kept.back().distance;
+      crowd = kept.size() > crowd_min;
+      if (crowd) {
+        bound = nearest_of(kept, crowd_min / 2).back().distance;
+        kept.resize(crowd_min / 2);
       }
       enough = std::max(enough, 2 * kept.size());
     };
@@ -337,14 +336,14 @@ class Index::Search {
     } else {
       whole = walk.through_all(first_look * ef_, admit);
       if (!whole && scan_costs_less(walk.rate())) return std::nullopt;
-      const bool afar = walk.found().empty() && filter_->cardinality() > state_.slot_end.load() / afar_share;
+      const bool afar = walk.found().empty() && share_passing() > afar_share;
       if (!afar) whole = whole || walk.through_all(second_look * ef_, admit);
       const bool some = !walk.found().empty();
       if (some) whole = whole || walk.through_all(last_look * ef_, admit);
       if (!whole) {
         sample_passing();
         walk.enter(scratch_.entries, admit);
-        walk.among_answers((some ? among_ef : among_ef_afar) * ef_, among_look * ef_, admit);
+        walk.among_answers((some ? among_ef : among_ef_anywhere) * ef_, among_look * ef_, admit);
       }
     }
     result.estimates += walk.estimates();
@@ -355,6 +354,21 @@ class Index::Search {
   bool scan_costs_less(double rate) const {
     return static_cast<double>(filter_->cardinality()) <
            estimates_per_scanned * walk_estimates * static_cast<double>(ef_) / std::sqrt(rate);
+  }
+
+  // About, of the live slots: a filter may have members that are none.
+  double share_passing() const {
+    constexpr std::size_t sample_count = 64;
+    const std::size_t words = state_.slot_end.load(std::memory_order_acquire) / 64 + 1;
+    std::size_t live = 0;
+    std::size_t passing = 0;
+    for (std::size_t i = 0; i < sample_count; ++i) {
+      const std::size_t word = i * words / sample_count;
+      const std::uint64_t here = state_.live.word(word);
+      live += static_cast<std::size_t>(std::popcount(here));
+      if (word < filter_->word_count()) passing += static_cast<std::size_t>(std::popcount(here & filter_->words()[word]));
+    }
+    return live == 0 ? 0 : static_cast<double>(passing) / static_cast<double>(live);
   }
 
   // Entries: of some slots that pass, spread over all of them, the nearest ones.
@@ -422,10 +436,9 @@ class Index::Search {
       search_.distances_to(slots, count, last_);
       count_ += count;
       for (std::size_t i = 0; i < count; ++i) {
-        ordered_[i] = search_.ordering(last_[i]);
-        threshold_.add(ordered_[i]);
-        if (ordered_[i] <= threshold_.value())
-          found_.push_back({search_.state_.full.id(slots[i]), narrow(search_.state_.options.distance, last_[i])});
+        const float seen = narrow(search_.state_.options.distance, last_[i]);
+        threshold_.add(seen);
+        if (seen <= threshold_.value()) found_.push_back({search_.state_.full.id(slots[i]), seen});
       }
       if (found_.size() > 4 * search_.k_ + 256) cut();
     }
@@ -438,10 +451,13 @@ class Index::Search {
       }
       return std::move(found_);
     }
-    /// Distances of the slots of the last add(), in estimate()'s terms, as the next is.
-    const float* last() const noexcept { return ordered_; }
+    /// Distance of slot i of the last add(), in estimate()'s terms, as the next is.
+    float last(std::size_t i) const noexcept { return search_.ordering(last_[i]); }
     /// Of the k-th nearest; infinite as long as there are fewer.
-    float threshold() const noexcept { return threshold_.value(); }
+    float threshold() const noexcept {
+      const float kth = threshold_.value();
+      return std::isinf(kth) ? kth : search_.ordering(static_cast<double>(kth));
+    }
     std::size_t count() const noexcept { return count_; }
 
    private:
@@ -456,7 +472,6 @@ class Index::Search {
     std::vector<Neighbour> found_;
     std::size_t count_ = 0;
     double last_[batch];
-    float ordered_[batch];
   };
 
   void distances_to(const Slot* slots, std::size_t count, double* out) const {
@@ -474,7 +489,10 @@ class Index::Search {
   // An exact distance in estimate()'s terms.
   float ordering(double distance) const noexcept {
     switch (state_.options.distance) {
-      case Distance::euclidean: return static_cast<float>(distance * distance);
+      case Distance::euclidean: {
+        constexpr double greatest = std::numeric_limits<float>::max();
+        return static_cast<float>(std::min(distance * distance, greatest));
+      }
       case Distance::cosine: return static_cast<float>(distance - 1);
       case Distance::inner_product:
       case Distance::manhattan: break;
@@ -588,7 +606,7 @@ class Index::Search {
   void learn_wide_error(std::size_t count, const Exact& exact, ErrorSeen& error) const {
     float distances[batch];
     refine(measured_, count, distances);
-    for (std::size_t i = 0; i < count; ++i) error.add(distances[i], exact.last()[i]);
+    for (std::size_t i = 0; i < count; ++i) error.add(distances[i], exact.last(i));
   }
 
   // Exact distances of candidates [from, to) that are in the answer's state; advances `from`, says how many they were.
@@ -605,7 +623,7 @@ class Index::Search {
     }
     exact.add(measured_, count);
     if (error != nullptr)
-      for (std::size_t i = 0; i < count; ++i) error->add(coarse[i], exact.last()[i]);
+      for (std::size_t i = 0; i < count; ++i) error->add(coarse[i], exact.last(i));
     return count;
   }
 

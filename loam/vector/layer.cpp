@@ -4,13 +4,13 @@
 
 namespace loam::vector {
 
-void Layer::fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) noexcept {
-  std::ranges::copy(code, reinterpret_cast<std::uint8_t*>(records_->at(node)));
+void Layer::fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> narrow) noexcept {
+  std::ranges::copy(narrow, reinterpret_cast<std::uint8_t*>(records_->at(node)));
   links(node)[0].store(slot, std::memory_order_release);
   links(node)[1].store(below, std::memory_order_release);
 }
 
-Node Layer::add(Slot slot, Node below, std::span<const std::uint8_t> code) {
+Node Layer::add(Slot slot, Node below, std::span<const std::uint8_t> narrow) {
   std::lock_guard lock(mutex_);
   Node node = node_end_.load(std::memory_order_relaxed);
   if (!free_.empty()) {
@@ -25,16 +25,16 @@ Node Layer::add(Slot slot, Node below, std::span<const std::uint8_t> code) {
     const std::lock_guard used(this->lock(node));
     block(node).reset();
   }
-  fill(node, slot, below, code);
+  fill(node, slot, below, narrow);
   nodes_.insert_or_assign(slot, node);
   return node;
 }
 
-Result<void> Layer::restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) {
+Result<void> Layer::restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> narrow) {
   const std::lock_guard lock(mutex_);
   LOAM_TRY(own_->reserve(node));
   node_end_.store(node + 1, std::memory_order_release);
-  fill(node, slot, below, code);
+  fill(node, slot, below, narrow);
   if (slot == no_node)
     free_.push_back(node);
   else

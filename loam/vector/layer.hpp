@@ -35,29 +35,29 @@ class SpinLock {
   std::atomic<bool> flag_ = false;
 };
 
-/// block(), code(), slot(), below() and root() are *thread-safe*; blocks are written under lock().
+/// block(), narrow(), slot(), below() and root() are *thread-safe*; blocks are written under lock().
 class Layer {
  public:
-  /// The lowest layer: its blocks lie in the records of the slots, which begin with the code.
+  /// The lowest layer: its blocks lie in the records of the slots, which begin with the narrow code and its factors.
   Layer(RecordArray& slots, std::size_t block_offset, unsigned capacity)
       : records_(&slots), block_offset_(block_offset), capacity_(capacity), lowest_(true) {}
-  /// Another one, with records of its own: code, block, slot, node below. The code is there twice, so that a search waits
-  /// for one place in memory where it would wait for two that it knows one after the other.
-  Layer(std::size_t code_bytes, unsigned capacity)
-      : own_(std::make_unique<RecordArray>(edges_at(code_bytes) + Adjacency::bytes(capacity) + 8,
+  /// Another one, with records of its own: narrow record, block, slot, node below. The code is there twice, so that a search
+  /// waits for one place in memory where it would wait for two that it knows one after the other.
+  Layer(std::size_t narrow_bytes, unsigned capacity)
+      : own_(std::make_unique<RecordArray>(edges_at(narrow_bytes) + Adjacency::bytes(capacity) + 8,
                                            RecordArray::Options{.shift = 8})),
         records_(own_.get()),
-        block_offset_(edges_at(code_bytes)),
+        block_offset_(edges_at(narrow_bytes)),
         capacity_(capacity),
         lowest_(false) {}
 
-  /// Where the edges begin in a record whose code has so many bytes.
-  static constexpr std::size_t edges_at(std::size_t code_bytes) noexcept { return (code_bytes + 7) / 8 * 8; }
+  /// Where the edges begin in a record, after a narrow code with its factors of so many bytes.
+  static constexpr std::size_t edges_at(std::size_t narrow_bytes) noexcept { return (narrow_bytes + 7) / 8 * 8; }
 
   [[gnu::always_inline]] Adjacency block(Node node) const noexcept {
     return {records_->at(node) + block_offset_, capacity_, changes_.of(node)};
   }
-  const std::uint8_t* code(Node node) const noexcept { return reinterpret_cast<const std::uint8_t*>(records_->at(node)); }
+  const std::uint8_t* narrow(Node node) const noexcept { return reinterpret_cast<const std::uint8_t*>(records_->at(node)); }
   Slot slot(Node node) const noexcept { return lowest_ ? node : links(node)[0].load(std::memory_order_acquire); }
   Node below(Node node) const noexcept { return lowest_ ? node : links(node)[1].load(std::memory_order_acquire); }
   unsigned capacity() const noexcept { return capacity_; }
@@ -74,15 +74,15 @@ class Layer {
   }
   SpinLock& lock(Node node) const noexcept { return locks_[(node * 0x9E3779B1u) >> 22]; }
 
-  /// With the narrow code of the slot. Not for the lowest layer. no_node without memory.
-  Node add(Slot slot, Node below, std::span<const std::uint8_t> code);
+  /// With the narrow record of the slot. Not for the lowest layer. no_node without memory.
+  Node add(Slot slot, Node below, std::span<const std::uint8_t> narrow);
   /// no_node when the slot is not in this layer.
   Node find(Slot slot) const;
   /// The number may be used again from now on: nobody can be reading it.
   void free(Node node);
   /// A layer as it was saved, node by node from 0 on: the next one, used by nobody when `slot` is no_node. Before anybody
   /// reads it. resource_exhausted; the slot must not be in the layer.
-  Result<void> restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> code);
+  Result<void> restore(Node node, Slot slot, Node below, std::span<const std::uint8_t> narrow);
   /// The slot is not in this layer any more, though its node may still be read.
   void forget(Slot slot);
 
@@ -95,7 +95,7 @@ class Layer {
   std::atomic<std::uint32_t>* links(Node node) const noexcept {
     return reinterpret_cast<std::atomic<std::uint32_t>*>(records_->at(node) + block_offset_ + Adjacency::bytes(capacity_));
   }
-  void fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> code) noexcept;
+  void fill(Node node, Slot slot, Node below, std::span<const std::uint8_t> narrow) noexcept;
 
   std::unique_ptr<RecordArray> own_;
   RecordArray* records_;

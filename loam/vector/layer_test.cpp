@@ -10,10 +10,10 @@
 namespace loam::vector {
 namespace {
 
-constexpr std::size_t code_bytes = 12;
+constexpr std::size_t narrow_bytes = 12;
 
-std::vector<std::uint8_t> code_of(Slot slot) {
-  return std::vector<std::uint8_t>(code_bytes, static_cast<std::uint8_t>(slot));
+std::vector<std::uint8_t> narrow_of(Slot slot) {
+  return std::vector<std::uint8_t>(narrow_bytes, static_cast<std::uint8_t>(slot));
 }
 
 TEST(Layer, OfTheSlotsHasASlotForEachNode) {
@@ -33,22 +33,22 @@ TEST(Layer, OfTheSlotsHasASlotForEachNode) {
   layer.block(6).read(read);
   EXPECT_EQ(read.degree, 0u);
   EXPECT_EQ(*records.at(7), std::byte{0}) << "what lies before the block";
-  EXPECT_EQ(reinterpret_cast<const std::byte*>(layer.code(7)), records.at(7));
+  EXPECT_EQ(reinterpret_cast<const std::byte*>(layer.narrow(7)), records.at(7));
 }
 
 TEST(Layer, NumbersItsNodesAndUsesThemAgain) {
-  Layer layer(code_bytes, 16);
+  Layer layer(narrow_bytes, 16);
   EXPECT_EQ(layer.node_end(), 0u);
   EXPECT_EQ(layer.find(5), no_node);
-  for (Slot slot = 0; slot < 1000; ++slot) EXPECT_EQ(layer.add(slot * 32, slot + 1, code_of(slot)), slot);
+  for (Slot slot = 0; slot < 1000; ++slot) EXPECT_EQ(layer.add(slot * 32, slot + 1, narrow_of(slot)), slot);
 
   EXPECT_EQ(layer.size(), 1000u);
   EXPECT_EQ(layer.node_end(), 1000u);
   EXPECT_EQ(layer.find(32 * 77), 77u);
   EXPECT_EQ(layer.slot(77), 32u * 77);
   EXPECT_EQ(layer.below(77), 78u);
-  EXPECT_EQ(std::vector<std::uint8_t>(layer.code(77), layer.code(77) + code_bytes), code_of(77));
-  EXPECT_GT(layer.bytes(), 1000 * (code_bytes + Adjacency::bytes(16)));
+  EXPECT_EQ(std::vector<std::uint8_t>(layer.narrow(77), layer.narrow(77) + narrow_bytes), narrow_of(77));
+  EXPECT_GT(layer.bytes(), 1000 * (narrow_bytes + Adjacency::bytes(16)));
 
   Edges edges;
   edges.nodes[edges.degree++] = 1;
@@ -56,17 +56,17 @@ TEST(Layer, NumbersItsNodesAndUsesThemAgain) {
   layer.forget(32 * 77);
   EXPECT_EQ(layer.find(32 * 77), no_node);
   EXPECT_EQ(layer.slot(77), 32u * 77) << "who stands on it can still read it";
-  EXPECT_EQ(layer.add(5, 6, code_of(5)), 1000u) << "it is not free before nobody reads it";
+  EXPECT_EQ(layer.add(5, 6, narrow_of(5)), 1000u) << "it is not free before nobody reads it";
   layer.free(77);
-  EXPECT_EQ(layer.add(9, 8, code_of(9)), 77u);
+  EXPECT_EQ(layer.add(9, 8, narrow_of(9)), 77u);
   EXPECT_EQ(layer.slot(77), 9u);
-  EXPECT_EQ(*layer.code(77), 9u);
+  EXPECT_EQ(*layer.narrow(77), 9u);
   EXPECT_EQ(layer.block(77).state().word(), 0u) << "nothing is left of the former one";
   EXPECT_EQ(layer.size(), 1001u);
 }
 
 TEST(Layer, HasOneFirstRoot) {
-  Layer layer(code_bytes, 16);
+  Layer layer(narrow_bytes, 16);
   EXPECT_EQ(layer.root(), no_node);
   std::atomic<int> first = 0;
   std::vector<std::thread> threads;
@@ -81,14 +81,14 @@ TEST(Layer, HasOneFirstRoot) {
 }
 
 TEST(Layer, EveryThreadGetsNodesOfItsOwn) {
-  Layer layer(code_bytes, 8);
+  Layer layer(narrow_bytes, 8);
   std::vector<std::vector<Node>> nodes(4);
   std::vector<std::thread> threads;
   for (std::size_t who = 0; who < 4; ++who)
     threads.emplace_back([&, who] {
       for (Slot i = 0; i < 500; ++i) {
         const Slot slot = static_cast<Slot>(who) * 1000 + i;
-        nodes[who].push_back(layer.add(slot, slot, code_of(slot)));
+        nodes[who].push_back(layer.add(slot, slot, narrow_of(slot)));
         if (i % 3 != 0) continue;
         layer.forget(slot);
         layer.free(nodes[who].back());
