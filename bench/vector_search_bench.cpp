@@ -304,11 +304,9 @@ class Searcher {
 
   Result<void> audit() {
     LOAM_TRY(const auto audit, index_->verify());
-    facts_["audit"] = {{"unreachable", audit.unreachable},
-                       {"without_in_edge", audit.without_in_edge},
-                       {"dangling_edges", audit.dangling_edges},
-                       {"wrong_ids", audit.wrong_ids},
-                       {"findings", audit.findings}};
+    facts_["audit"] = {{"unreachable", audit.unreachable},       {"without_in_edge", audit.without_in_edge},
+                       {"dangling_edges", audit.dangling_edges}, {"wrong_ids", audit.wrong_ids},
+                       {"wrong_codes", audit.wrong_codes},       {"findings", audit.findings}};
     return {};
   }
 

@@ -77,9 +77,9 @@ class Comparison:
         return found
 
     def names(self):
-        """Loam, then by speed at the second target."""
+        """Loam, then by speed at the first target."""
         def rank(name):
-            speed = at_recall(self.members[name]["results"], 10, 0.95) or 0
+            speed = at_recall(self.members[name]["results"], *TARGETS[0]) or 0
             return not name.startswith("loam"), -speed
 
         return sorted(self.members, key=rank)
@@ -94,7 +94,7 @@ def cell(comparison, name, k, target):
     if name == BASELINE:
         return f"{speed:,.0f} (1)"
     ratios = comparison.ratios(name, BASELINE, k, target)
-    return f"{speed:,.0f} ({statistics.median(ratios):.2g})" if ratios else f"{speed:,.0f}"
+    return f"{speed:,.0f} ({statistics.median(ratios):.2f})" if ratios else f"{speed:,.0f}"
 
 
 def lowest_to_highest(values, digits):
@@ -102,12 +102,18 @@ def lowest_to_highest(values, digits):
     return " to ".join(dict.fromkeys(ends))
 
 
+def table(heads, rows):
+    """Lines of Markdown; none without rows."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines] if rows else []
+
+
+def named(targets):
+    return [f"R@{k} = {target:g}" for k, target in targets]
+
+
 def speed_table(comparison):
-    heads = [f"R@{k} = {target:g}" for k, target in TARGETS]
-    lines = [
-        "| queries per second (times hnswlib) | " + " | ".join(heads) + " | built in, s (of CPU) | memory, B/vector | call, us |",
-        "|---|" + "---|" * (len(heads) + 3),
-    ]
+    rows = []
     for name in comparison.names():
         facts = comparison.members[name]["facts"]
         memory = f"{facts['bytes_per_vector']['RssAnon']:,.0f}"
@@ -118,16 +124,14 @@ def speed_table(comparison):
         seconds, cpu_seconds = ([build[key] for build in comparison.builds[name]] for key in ("build_seconds", "build_cpu_seconds"))
         built = f"{lowest_to_highest(seconds, 1)} ({lowest_to_highest(cpu_seconds, 0)})"
         cells += [built, memory, f"{facts['call_overhead_us']:.1f}"]
-        lines.append(f"| {bold}{name}{bold} | " + " | ".join(cells) + " |")
-    return lines
+        rows.append([f"{bold}{name}{bold}", *cells])
+    heads = ["queries per second (times hnswlib)", *named(TARGETS), "built in, s (of CPU)", "memory, B/vector", "call, us"]
+    return table(heads, rows)
 
 
 def latency_table(comparison):
     wanted = ((10, 0.95), (100, 0.99))
-    lines = [
-        "| us: mean, p50, p95, p99 | " + " | ".join(f"R@{k} = {target:g}" for k, target in wanted) + " |",
-        "|---|" + "---|" * len(wanted),
-    ]
+    rows = []
     for name in comparison.names():
         cells = []
         for k, target in wanted:
@@ -135,23 +139,20 @@ def latency_table(comparison):
                       for field in ("mean_us", "p50_us", "p95_us", "p99_us")]  # fmt: skip
             cells.append(", ".join(f"{value:,.0f}" for value in values) if all(values) else "")
         if any(cells):
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines if len(lines) > 2 else []
+            rows.append([name, *cells])
+    return table(["us: mean, p50, p95, p99", *named(wanted)], rows)
 
 
 def lead_table(comparison):
     """Of each library in its own session: the speeds of two sessions are of two hours of the machine."""
-    others = [name for name in comparison.names() if not name.startswith("loam") and name != BASELINE]
-    lines = [
-        "| Loam's queries per second for each of | " + " | ".join(f"R@{k} = {target:g}" for k, target in TARGETS) + " |",
-        "|---|" + "---|" * len(TARGETS),
-    ]
-    for name in others:
+    rows = []
+    for name in comparison.names():
+        if name.startswith("loam") or name == BASELINE:
+            continue
         ratios = [comparison.ratios("loam", name, k, target) for k, target in TARGETS]
         if any(ratios):
-            cells = [f"{statistics.median(found):.3g}" if found else "not reached" for found in ratios]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines if len(lines) > 2 else []
+            rows.append([name, *(f"{statistics.median(found):.2f}" if found else "not reached" for found in ratios)])
+    return table(["Loam's queries per second for each of", *named(TARGETS)], rows)
 
 
 def ranges_of_loam(comparison):
@@ -237,12 +238,8 @@ def section(comparison):
         lines += [what + "; ".join(ranges) + ".", ""]
     if comparison.name in WANTED:
         lines += [f"Wanted: {WANTED[comparison.name]} times hnswlib at each of the four, and ahead of every library.", ""]
-    leads = lead_table(comparison)
-    if leads:
-        lines += [*leads, ""]
-    latencies = latency_table(comparison)
-    if latencies:
-        lines += [*latencies, ""]
+    for further in (lead_table(comparison), latency_table(comparison)):
+        lines += [*further, ""] if further else []
     if comparison.failures:
         lines += ["Not measured: " + "; ".join(f"{name} ({why})" for name, why in comparison.failures.items()) + ".", ""]
     return lines
@@ -256,8 +253,7 @@ def configurations(comparisons):
             words = ", ".join(f"{key} {value}" for key, value in facts["configuration"].items())
             version = f"{facts['package']} {facts['version']}" if "version" in facts else "see each set"
             seen.setdefault((name, version, words), []).append(comparison.name)
-    rows = [f"| {name} | {version} | {words} | {', '.join(sets)} |" for (name, version, words), sets in seen.items()]
-    return ["| | version | configuration | sets |", "|---|---|---|---|", *rows]
+    return table(["", "version", "configuration", "sets"], [[*facts, ", ".join(sets)] for facts, sets in seen.items()])
 
 
 def write(data, out, sets):

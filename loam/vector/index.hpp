@@ -108,8 +108,9 @@ struct Audit {
   std::size_t without_in_edge = 0;
   std::size_t dangling_edges = 0;     ///< to free slots
   std::size_t wrong_ids = 0;          ///< id -> slot -> id does not come back
+  std::size_t wrong_codes = 0;        ///< kept for a layer above, and not what is kept for the vector
   std::vector<std::string> findings;  ///< the first 20, in words
-  bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids == 0; }
+  bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids + wrong_codes == 0; }
 };
 
 class PieceSink;  // index_pieces.hpp

@@ -175,9 +175,7 @@ class Index::Search {
   // The same, of what was just compared: the state lies beside the code and says of nearly all that they are live.
   bool admitted_beside_code(Slot slot) const {
     const NodeState node = graph_->state(slot);
-    if (!node.live() || node.chained()) return admitted(slot);
-    if (filter_ != nullptr && !filter_->contains(slot)) return false;
-    return !wants_predicate() || (*predicate_)(state_.full.id(slot));
+    return node.live() && !node.chained() ? passes(slot) : admitted(slot);
   }
 
   // What a FilteredWalk asks for.
@@ -253,7 +251,7 @@ class Index::Search {
     ErrorSeen error;
     constexpr std::size_t sample_count = 32;
     std::size_t sampled = 0;
-    const std::size_t crowd_min = (crowd_per_kept + 1) * ef_ + error_sample;
+    const std::size_t crowd_min = crowd_per_kept * ef_;
     bool crowd = false;
     const auto cut = [&] {
       const std::span<Ranked> best = nearest_of(kept, std::min(kept.size(), k_ + k_ / 4 + 16));
@@ -359,7 +357,7 @@ class Index::Search {
   // About, of the live slots: a filter may have members that are none.
   double share_passing() const {
     constexpr std::size_t sample_count = 64;
-    const std::size_t words = state_.slot_end.load(std::memory_order_acquire) / 64 + 1;
+    const std::size_t words = (static_cast<std::size_t>(state_.slot_end.load(std::memory_order_acquire)) + 63) / 64;
     std::size_t live = 0;
     std::size_t passing = 0;
     for (std::size_t i = 0; i < sample_count; ++i) {
@@ -486,18 +484,16 @@ class Index::Search {
     }
   }
 
-  // An exact distance in estimate()'s terms.
+  // An exact distance in estimate()'s terms; what no float holds is the greatest one.
   float ordering(double distance) const noexcept {
     switch (state_.options.distance) {
-      case Distance::euclidean: {
-        constexpr double greatest = std::numeric_limits<float>::max();
-        return static_cast<float>(std::min(distance * distance, greatest));
-      }
-      case Distance::cosine: return static_cast<float>(distance - 1);
+      case Distance::euclidean: distance *= distance; break;
+      case Distance::cosine: distance -= 1; break;
       case Distance::inner_product:
       case Distance::manhattan: break;
     }
-    return static_cast<float>(distance);
+    constexpr double greatest = std::numeric_limits<float>::max();
+    return static_cast<float>(std::clamp(distance, -greatest, greatest));
   }
 
   // What is known of candidates before they are ranked.

@@ -193,7 +193,8 @@ inline testing::AssertionResult healthy_now(const Index& index) {
   if (audit.value().healthy()) return testing::AssertionSuccess();
   testing::AssertionResult failure = testing::AssertionFailure();
   failure << audit.value().unreachable << " unreachable, " << audit.value().without_in_edge << " without in-edge, "
-          << audit.value().dangling_edges << " dangling edges, " << audit.value().wrong_ids << " wrong ids";
+          << audit.value().dangling_edges << " dangling edges, " << audit.value().wrong_ids << " wrong ids, "
+          << audit.value().wrong_codes << " wrong codes";
   for (const std::string& finding : audit.value().findings) failure << "\n  " << finding;
   return failure;
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -105,8 +107,14 @@ Result<Audit> Index::verify() const {
     for (const Node to : above.beyond)
       note(audit, audit.dangling_edges, "an edge leads to upper node " + std::to_string(to));
     std::size_t met = 0;
-    for (Node node = 0; node < layer->node_end(); ++node)
-      met += above.met[node] && layer->find(layer->slot(node)) == node ? 1 : 0;
+    for (Node node = 0; node < layer->node_end(); ++node) {
+      const Slot slot = layer->slot(node);
+      if (!above.met[node] || layer->find(slot) != node) continue;
+      ++met;
+      const std::span<const std::uint8_t> record = graph->narrow_record(slot);
+      if (!std::equal(record.begin(), record.end(), layer->narrow(node)))
+        note(audit, audit.wrong_codes, "an upper node of slot " + std::to_string(slot) + " has another code than it");
+    }
     if (met != layer->size())
       note(audit, audit.unreachable, std::to_string(layer->size() - met) + " nodes of an upper layer cannot be reached");
   }
