@@ -159,6 +159,66 @@ struct WideGroup {
   }
 };
 
+HWY_INLINE __m512i load_wide(const std::uint8_t* at, std::size_t bytes) {
+  return bytes >= 64 ? _mm512_loadu_si512(at) : _mm512_zextsi256_si512(load(at));
+}
+
+// Four queries with four rows: what is loaded serves four products, and sixteen sums hide each other's latency.
+HWY_INLINE void wide_tile(const Rows& queries, const Rows& rows, std::size_t bytes, __m128i (&sums)[group_rows]) {
+  const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
+  const __m512i sign_of_half = _mm512_zextsi256_si512(_mm512_castsi512_si256(sign));
+  __m512i totals[group_rows][group_rows];
+  __m512i query_sums[group_rows];
+  for (std::size_t query = 0; query < group_rows; ++query) {
+    query_sums[query] = _mm512_setzero_si512();
+    for (__m512i& total : totals[query]) total = _mm512_setzero_si512();
+  }
+  for (std::size_t i = 0; i < bytes; i += 64) {
+    __m512i q[group_rows];
+    for (std::size_t query = 0; query < group_rows; ++query) {
+      q[query] = _mm512_xor_si512(load_wide(queries[query] + i, bytes - i), bytes - i >= 64 ? sign : sign_of_half);
+      query_sums[query] = _mm512_dpbusd_epi32(query_sums[query], sign, q[query]);
+    }
+    for (std::size_t row = 0; row < group_rows; ++row) {
+      const __m512i codes = load_wide(rows[row] + i, bytes - i);
+      for (std::size_t query = 0; query < group_rows; ++query)
+        totals[query][row] = _mm512_dpbusd_epi32(totals[query][row], codes, q[query]);
+    }
+  }
+  for (std::size_t query = 0; query < group_rows; ++query) {
+    __m256i halves[group_rows];
+    for (std::size_t row = 0; row < group_rows; ++row) {
+      const __m512i total = _mm512_sub_epi32(totals[query][row], query_sums[query]);
+      halves[row] = _mm256_add_epi32(_mm512_castsi512_si256(total), _mm512_extracti64x4_epi64(total, 1));
+    }
+    sums[query] = lane_sums(halves);
+  }
+}
+
+void dot_wide_tiles(const std::uint8_t* const* queries, std::size_t query_count, const CodeRows& rows, std::size_t bytes,
+                    std::int32_t* sums) {
+  const auto four_of = [skip = rows.skip](const std::uint8_t* const* all, std::size_t first, std::size_t count,
+                                          const std::uint8_t*(&four)[group_rows]) {
+    for (std::size_t i = 0; i < group_rows; ++i) four[i] = all[std::min(first + i, count - 1)] + skip;
+  };
+  for (std::size_t query = 0; query < query_count; query += group_rows) {
+    const std::uint8_t* q[group_rows];
+    four_of(queries, query, query_count, q);
+    for (std::size_t row = 0; row < rows.count; row += group_rows) {
+      const std::uint8_t* r[group_rows];
+      four_of(rows.rows, row, rows.count, r);
+      __m128i tile[group_rows];
+      wide_tile({q[0], q[1], q[2], q[3]}, {r[0], r[1], r[2], r[3]}, bytes, tile);
+      const std::size_t there = std::min(group_rows, rows.count - row);
+      for (std::size_t i = 0; i < group_rows && query + i < query_count; ++i) {
+        alignas(16) std::int32_t four[group_rows];
+        _mm_store_si128(reinterpret_cast<__m128i*>(four), tile[i]);
+        std::copy_n(four, there, sums + (query + i) * rows.count + row);
+      }
+    }
+  }
+}
+
 #else  // AVX2
 
 template <int bits>
@@ -612,10 +672,18 @@ void to_codes_of(const std::int16_t* fine, std::size_t padded, const LevelGrid& 
   }
 }
 
+#if HWY_TARGET != HWY_AVX3_DL
+void dot_wide_tiles(const std::uint8_t* const* queries, std::size_t query_count, const CodeRows& rows, std::size_t bytes,
+                    std::int32_t* sums) {
+  for (std::size_t i = 0; i < query_count; ++i) dot_wide_rows(queries[i] + rows.skip, rows, bytes, sums + i * rows.count);
+}
+#endif
+
 const CodeKernels& code_kernels_here() {
   static constexpr CodeKernels kernels = {
       .dot = {nullptr, dot_rows_of<1>, dot_rows_of<2>, dot_three_bits, dot_rows_of<4>},
       .dot_wide = dot_wide_rows,
+      .dot_wide_all = dot_wide_tiles,
       .differences = difference_rows,
       .nibble_differences = nibble_difference_rows,
       .centre = centre_vector,

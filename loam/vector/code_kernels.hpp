@@ -98,8 +98,13 @@ struct CodeKernels {
   /// Of bytes, a multiple of code_block_bytes.
   using Bytes = void (*)(const std::uint8_t* query, const CodeRows& rows, std::size_t bytes, std::int32_t* sums);
 
+  /// Of each query with each row: sums[query * rows.count + row].
+  using Tile = void (*)(const std::uint8_t* const* queries, std::size_t query_count, const CodeRows& rows, std::size_t bytes,
+                        std::int32_t* sums);
+
   Dot dot[5];         ///< by bits, 1 to 4
   Bytes dot_wide;     ///< sum of (row - 128) * (query - 128)
+  Tile dot_wide_all;  ///< the same, for queries that have `skip` bytes before their codes, too; rows are not prefetched
   Bytes differences;  ///< sum of |row - query|
   /// The sum over all components of |16 code + 8 - query|, for codes of 4 bits; `bytes` of the packed rows.
   Bytes nibble_differences;

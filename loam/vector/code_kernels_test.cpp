@@ -137,6 +137,9 @@ TEST(CodeKernels, GreatestSumsDoNotOverflow) {
       std::int32_t got = 0;
       code_kernels().dot_wide(low.data(), {&row, 1, 0, dimension}, dimension, &got);
       EXPECT_EQ(got, -127 * 127 * static_cast<std::int64_t>(dimension));
+      const std::uint8_t* other = low.data();
+      code_kernels().dot_wide_all(&other, 1, {&row, 1, 0, dimension}, dimension, &got);
+      EXPECT_EQ(got, -127 * 127 * static_cast<std::int64_t>(dimension));
       code_kernels().differences(low.data(), {&row, 1, 0, dimension}, dimension, &got);
       EXPECT_EQ(got, 254 * static_cast<std::int64_t>(dimension));
     }
@@ -164,6 +167,14 @@ TEST(CodeKernels, SumsOfBytesAreExact) {
       ASSERT_EQ(got, want_dot) << bytes;
       code_kernels().differences(query.data(), rows.call(skip), bytes, got.data());
       ASSERT_EQ(got, want_difference) << bytes;
+
+      // Each row with each, and the first one is the query.
+      std::copy(query.begin(), query.end(), rows.at(0) + skip);
+      std::vector<std::int32_t> want_all(row_count * row_count), got_all(row_count * row_count);
+      for (std::size_t row = 0; row < row_count; ++row)
+        code_kernels().dot_wide(rows.at(row) + skip, rows.call(skip), bytes, &want_all[row * row_count]);
+      code_kernels().dot_wide_all(rows.rows.data(), row_count, rows.call(skip), bytes, got_all.data());
+      ASSERT_EQ(got_all, want_all) << bytes;
     }
   });
 }

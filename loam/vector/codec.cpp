@@ -64,6 +64,13 @@ Factors factors_at(const std::uint8_t* at) {
   return factors;
 }
 
+// Of what two wide codes stand for, from the sum of their products.
+float squared_distance(const WideFactors& mine, const WideFactors& other, std::int32_t sum) {
+  const float beyond = std::abs(mine.extra - other.extra);
+  const float product = mine.scale * other.scale * static_cast<float>(sum);
+  return std::max(0.0F, mine.square + other.square - 2 * product) + beyond * beyond;
+}
+
 // A uniform grid of magnitudes with cells `step` wide, as level_sums() wants it.
 LevelGrid grid_of(double step, unsigned level_max, bool narrow) {
   step = std::clamp(step, 1.0, 65535.0);
@@ -448,11 +455,32 @@ void Codec::between(const std::uint8_t* wide, const std::uint8_t* const* others,
         sums.data());
     for (std::size_t i = 0; i < batch; ++i) {
       const auto other = factors_at<WideFactors>(others[begin + i]);
-      const float beyond = std::abs(mine.extra - other.extra);
-      const auto integer = static_cast<float>(sums[i]);
-      out[begin + i] = manhattan ? beyond + mine.scale * integer
-                                 : std::max(0.0F, mine.square + other.square - 2 * (mine.scale * other.scale * integer)) +
-                                       beyond * beyond;
+      out[begin + i] = manhattan ? std::abs(mine.extra - other.extra) + mine.scale * static_cast<float>(sums[i])
+                                 : squared_distance(mine, other, sums[i]);
+    }
+  }
+}
+
+void Codec::between_all(std::span<const std::uint8_t* const> wide, std::span<const std::uint8_t* const> others,
+                        float* out) const {
+  if (options_.distance == Distance::manhattan) {
+    for (std::size_t i = 0; i < wide.size(); ++i) between(wide[i], others.data(), others.size(), out + i * others.size());
+    return;
+  }
+  constexpr std::size_t strip_max = 4;
+  std::array<std::int32_t, strip_max * batch_max> sums;
+  std::array<WideFactors, batch_max> theirs;
+  for (std::size_t first = 0; first < others.size(); first += batch_max) {
+    const CodeRows rows{others.data() + first, std::min(batch_max, others.size() - first), sizeof(WideFactors), 0};
+    for (std::size_t j = 0; j < rows.count; ++j) theirs[j] = factors_at<WideFactors>(rows.rows[j]);
+    for (std::size_t i = 0; i < wide.size(); i += strip_max) {
+      const std::size_t strip = std::min(strip_max, wide.size() - i);
+      kernels_->dot_wide_all(wide.data() + i, strip, rows, wide_code_bytes_, sums.data());
+      for (std::size_t one = 0; one < strip; ++one) {
+        const auto mine = factors_at<WideFactors>(wide[i + one]);
+        float* const to = out + (i + one) * others.size() + first;
+        for (std::size_t j = 0; j < rows.count; ++j) to[j] = squared_distance(mine, theirs[j], sums[one * rows.count + j]);
+      }
     }
   }
 }

@@ -121,6 +121,10 @@ class Codec {
   /// euclidean (for inner product with the extra component: Bachrach et al., RecSys 2014), or manhattan.
   void between(const std::uint8_t* wide, const std::uint8_t* const* others, std::size_t count, float* out) const;
 
+  /// between() each of `wide` and each of `others`: out[i * others.size() + j]. The same bits, and where many are compared
+  /// that stay in the cache several times as fast.
+  void between_all(std::span<const std::uint8_t* const> wide, std::span<const std::uint8_t* const> others, float* out) const;
+
   /// Could encode() have written these factors? Of bytes that come from elsewhere.
   bool plausible_narrow(const std::uint8_t* narrow) const noexcept;
   bool plausible_wide(const std::uint8_t* wide) const noexcept;

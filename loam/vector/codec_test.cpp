@@ -454,5 +454,29 @@ RC_GTEST_PROP(Codec, EstimatesAreWithinTheirDeviation, ()) {
   }
 }
 
+// Tiles and their rests of rows and columns, and codes that end in half a register.
+TEST(Codec, ManyWithManyAreComparedAsEachWithEach) {
+  on_every_target([] {
+    for (const Distance distance : all_distances) {
+      for (const std::size_t dimension : {1, 33, 96, 384}) {
+        const Vectors vectors(75, dimension, distance == Distance::cosine);
+        const Codec codec = codec_for(vectors, {.distance = distance, .bits = distance == Distance::manhattan ? 4U : 2U});
+        const Records records(codec, vectors);
+        for (const std::size_t count : {1, 3, 4, 9, 75}) {
+          const std::span<const std::uint8_t* const> some = std::span(records.wide).last(count);
+          std::vector<float> want(count * records.wide.size());
+          for (std::size_t i = 0; i < count; ++i)
+            codec.between(some[i], records.wide.data(), records.wide.size(), want.data() + i * records.wide.size());
+
+          std::vector<float> got(want.size());
+          codec.between_all(some, records.wide, got.data());
+
+          ASSERT_EQ(got, want) << static_cast<int>(distance) << ", " << dimension << ", " << count;
+        }
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace loam::vector

@@ -21,10 +21,6 @@ bool nearer(const Candidate& a, const Candidate& b) {
   return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
 }
 
-/// How far a shield lies from a neighbour, for the neighbour's own distance: below 1 it is shielded, and the less the more
-/// so. Two at no distance from each other shield each other, wherever they are.
-float shield_ratio(float shield_distance, float distance) { return shield_distance > 0 ? shield_distance / distance : 0; }
-
 }  // namespace
 
 Graph::Graph(const GraphOptions& options, std::unique_ptr<const Codec> codec, const FullVectors& full)
@@ -123,16 +119,30 @@ bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer
   return !scratch.candidates.empty();
 }
 
+// Calls body(scorer) with what orders others by their distance to the vector of the slot.
+template <class Body>
+void Graph::with_scorer(Slot slot, Scratch& scratch, Body body) const {
+  if (!codec_->estimates_topology()) return body(WideScorer{*this, wide(slot)});
+  std::vector<float>& vector = scratch.distances;
+  vector.resize(codec_->options().dimension);
+  full_.read(slot, vector.data());
+  codec_->prepare(vector.data(), scratch.query);
+  body(NarrowScorer{*this, scratch.query});
+}
+
 void Graph::link(Slot slot, Scratch& scratch, Slot chain_below) {
-  if (codec_->estimates_topology()) {
-    std::vector<float>& vector = scratch.distances;
-    vector.resize(codec_->options().dimension);
-    full_.read(slot, vector.data());
-    codec_->prepare(vector.data(), scratch.query);
-    link_with(slot, chain_below, NarrowScorer{*this, scratch.query}, scratch);
-  } else {
-    link_with(slot, chain_below, WideScorer{*this, wide(slot)}, scratch);
-  }
+  with_scorer(slot, scratch, [&](const auto& scorer) { link_with(slot, chain_below, scorer, scratch); });
+}
+
+// The nearest nodes of the lowest layer, measured, in scratch.candidates. False when none is found.
+bool Graph::find_candidates(Slot slot, Scratch& scratch) const {
+  bool found = false;
+  with_scorer(slot, scratch, [&](const auto& scorer) {
+    descend_to(0, scorer, scratch);
+    found = search_for_edges(lowest_, slot, scorer, scratch);
+  });
+  measure(slot, scratch.candidates, scratch);
+  return found;
 }
 
 template <class Scorer>
@@ -238,7 +248,7 @@ void Graph::choose_least_shielded(const std::vector<Candidate>& candidates, std:
 
 // scratch.candidates are measured.
 void Graph::connect(Layer& layer, Node node, Slot slot, Scratch& scratch) {
-  prune(scratch.candidates, {.least = layer.capacity() * 3 / 8, .most = layer.capacity()}, {}, scratch);
+  prune(scratch.candidates, {.least = edges_chosen_least(layer.capacity()), .most = layer.capacity()}, {}, scratch);
   const std::vector<Candidate>& chosen = scratch.candidates;
   Edges edges;
   for (const Candidate& candidate : chosen) edges.nodes[edges.degree++] = candidate.node;

@@ -184,11 +184,19 @@ class Graph {
   [[gnu::always_inline]] void prefetch_wide(Slot slot) const noexcept { __builtin_prefetch(wide(slot)); }
 
  private:
+  friend class GraphBuild;
   friend class GraphPieces;
   struct NarrowScorer;
   struct WideScorer;
 
   std::size_t level_of(Slot slot) const noexcept;
+  /// A node chooses so many edges though some are shielded, when there are candidates.
+  static constexpr std::size_t edges_chosen_least(unsigned capacity) noexcept { return capacity * 3 / 8; }
+  /// How far a shield lies from a neighbour, for the neighbour's own distance: below 1 it is shielded, and the less the more
+  /// so. Two at no distance from each other shield each other, wherever they are.
+  static float shield_ratio(float shield_distance, float distance) noexcept {
+    return shield_distance > 0 ? shield_distance / distance : 0;
+  }
   struct Unobserved {
     void operator()(Node, const Edges&) const noexcept {}
   };
@@ -200,6 +208,9 @@ class Graph {
   void descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const;
   template <class Scorer>
   void link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch);
+  template <class Body>
+  void with_scorer(Slot slot, Scratch& scratch, Body body) const;
+  bool find_candidates(Slot slot, Scratch& scratch) const;
   template <class Scorer>
   bool search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const;
 

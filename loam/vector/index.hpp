@@ -137,7 +137,8 @@ class Index {
   /// All of them or none, seen by a search all or not at all. `sequence` must be above the one reached
   /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
-  /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none.
+  /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none. Where they
+  /// make the first graph, that is built of all vectors together, which takes 600 bytes more for each until it is done.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
                         const Context& context = {});
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "loam/vector/code_probe.hpp"
+#include "loam/vector/graph_build.hpp"
 #include "loam/vector/index_state.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -174,7 +175,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   };
   LOAM_TRY(parallel_for({.count = slots.size(), .block_size = 256, .threads = threads, .operation = "encoding vectors"},
                         context, encode_some));
-  LOAM_TRY(link_all(*fresh, slots, threads, context));
+  LOAM_TRY(GraphBuild(*fresh, options.seed, threads, context).link(slots));
   // Dead ones too: a search that goes on began when they were live.
   for (Slot slot = 0; slot < end; ++slot) {
     const NodeState flat_one(flat_state(slot).load());

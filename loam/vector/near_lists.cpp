@@ -1,0 +1,133 @@
+#include "loam/vector/near_lists.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "loam/vector/prefetch.hpp"
+#include "loam/vector/worker_pool.hpp"
+
+namespace loam::vector {
+namespace {
+
+constexpr float infinite = std::numeric_limits<float>::infinity();
+/// Members of a leaf that are compared with all of it together.
+constexpr std::size_t strip_rows = 4;
+/// Lists are asked for so many members ahead.
+constexpr std::size_t lists_ahead = 2;
+
+// The members that lie nearer to number `of` than `bound`, in `out`. Mostly there are none among those that are looked at
+// together.
+std::span<Near> nearer_than(float bound, std::span<const float> distances, std::span<const std::uint32_t> members,
+                            std::uint32_t of, std::span<Near> out) {
+  constexpr std::size_t together = 16;
+  std::size_t found = 0;
+  for (std::size_t first = 0; first < distances.size(); first += together) {
+    const std::size_t last = std::min(first + together, distances.size());
+    unsigned hits = 0;
+    for (std::size_t j = first; j < last; ++j) hits += distances[j] < bound ? 1 : 0;
+    if (hits == 0) continue;
+    for (std::size_t j = first; j < last; ++j) {
+      out[found] = {distances[j], members[j] - of};
+      found += distances[j] < bound ? 1 : 0;
+    }
+  }
+  return out.first(found);
+}
+
+}  // namespace
+
+NearLists::NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length)
+    : codec_(codec), wide_(wide), length_(length), lists_(wide.size() * length), counts_(wide.size()) {}
+
+Result<void> NearLists::find(std::size_t divisions, std::uint64_t seed, std::size_t threads, const Context& context) {
+  std::vector<Worker> workers(threads);
+  std::vector<std::uint32_t> ranks(wide_.size());
+  for (std::size_t i = 0; i < divisions; ++i) {
+    LOAM_TRY(const Leaves leaves, divide_into_leaves(codec_, wide_, seed + i, threads, context));
+    for (std::size_t at = 0; at < leaves.members.size(); ++at) ranks[leaves.members[at]] = static_cast<std::uint32_t>(at);
+    const auto compare_some = [&](const ParallelBlock& block) -> Result<void> {
+      for (std::size_t leaf = block.first; leaf < block.last; ++leaf)
+        compare(leaves.leaf(leaf), ranks, workers[block.worker]);
+      return {};
+    };
+    LOAM_TRY(parallel_for({.count = leaves.count(), .threads = threads, .operation = "comparing vectors"}, context,
+                          compare_some));
+    if (leaves.count() == 1) break;  // all have been compared with all
+  }
+  return {};
+}
+
+// `ranks` say where each vector is among the members of all leaves, this one's follow one another: so it shows which of
+// those that are in a list already are in this leaf, too.
+void NearLists::compare(std::span<const std::uint32_t> members, std::span<const std::uint32_t> ranks, Worker& worker) {
+  const std::size_t count = members.size();
+  copy_records(members, worker);
+  compare_records(worker);
+  worker.fresh.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + lists_ahead < count) prefetch_bytes(lists_.data() + members[i + lists_ahead] * length_, length_ * sizeof(Near));
+    const std::uint32_t number = members[i];
+    float* const row = worker.distances.data() + i * count;
+    const std::span<const Near> known = of(number);
+    const float bound = known.size() == length_ ? known.back().distance : infinite;
+    row[i] = infinite;
+    for (const Near& one : known)
+      if (const std::uint32_t at = ranks[number + one.ahead] - ranks[members[0]]; at < count) row[at] = infinite;
+    merge(number, nearer_than(bound, {row, count}, members, number, worker.fresh));
+  }
+}
+
+// Next to each other.
+void NearLists::copy_records(std::span<const std::uint32_t> members, Worker& worker) const {
+  const std::size_t bytes = codec_.wide_bytes();
+  worker.copies.resize(members.size() * bytes);
+  worker.records.clear();
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (i + strip_rows < members.size()) prefetch_bytes(wide_[members[i + strip_rows]], bytes);
+    std::byte* const copy = worker.copies.data() + i * bytes;
+    std::memcpy(copy, wide_[members[i]], bytes);
+    worker.records.push_back(reinterpret_cast<const std::uint8_t*>(copy));
+  }
+}
+
+// The distance of records i and j goes to place i * count + j, and to j * count + i.
+void NearLists::compare_records(Worker& worker) const {
+  const std::span<const std::uint8_t* const> records = worker.records;
+  const std::size_t count = records.size();
+  worker.distances.resize(count * count);
+  worker.strip.resize(strip_rows * count);
+  for (std::size_t first = 0; first < count; first += strip_rows) {
+    const std::size_t rows = std::min(strip_rows, count - first);
+    const std::size_t others = count - first;
+    const float* const strip = worker.strip.data();
+    codec_.between_all(records.subspan(first, rows), records.subspan(first), worker.strip.data());
+    for (std::size_t i = 0; i < rows; ++i)
+      std::copy_n(strip + i * others, others, worker.distances.data() + (first + i) * count + first);
+    for (std::size_t j = rows; j < others; ++j)
+      for (std::size_t i = 0; i < rows; ++i) worker.distances[(first + j) * count + first + i] = strip[i * others + j];
+  }
+}
+
+// None of `fresh` is in the list.
+void NearLists::merge(std::uint32_t number, std::span<Near> fresh) {
+  if (fresh.size() > length_) {
+    std::nth_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(length_), fresh.end());
+    fresh = fresh.first(length_);
+  }
+  std::sort(fresh.begin(), fresh.end());
+  Near* const list = lists_.data() + number * length_;
+  std::size_t left = counts_[number];
+  std::size_t coming = fresh.size();
+  while (left + coming > length_) {
+    if (left > 0 && (coming == 0 || fresh[coming - 1] < list[left - 1]))
+      --left;
+    else
+      --coming;
+  }
+  counts_[number] = static_cast<std::uint32_t>(left + coming);
+  for (Near* to = list + left + coming; coming > 0;)
+    *--to = left > 0 && fresh[coming - 1] < list[left - 1] ? list[--left] : fresh[--coming];
+}
+
+}  // namespace loam::vector

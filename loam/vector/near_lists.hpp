@@ -1,0 +1,67 @@
+#pragma once
+
+/// The nearest others of each of many vectors, found for all of them together. Internal.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "loam/core/context.hpp"
+#include "loam/core/result.hpp"
+#include "loam/vector/codec.hpp"
+#include "loam/vector/leaves.hpp"
+
+namespace loam::vector {
+
+/// A vector that is near the one in whose list it is. Among many that are equally far those behind it come first: so lists
+/// of equally far vectors differ.
+struct Near {
+  float distance;
+  std::uint32_t ahead;  ///< its number less the number of the list, modulo 2^32
+  friend bool operator<(Near a, Near b) noexcept {
+    return a.distance != b.distance ? a.distance < b.distance : a.ahead < b.ahead;
+  }
+};
+
+/// Approximate: what no leaf brings together is missing. *needs external synchronization*
+class NearLists {
+ public:
+  /// Of the vectors of `wide`, which are wide records of the codec, numbered from 0 on; at most `length` in each list, and
+  /// 8 bytes for each.
+  NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length);
+
+  /// Divides all vectors into leaves (leaves.hpp) `divisions` times, each time in another way, and compares all of a leaf
+  /// with each other. That reads memory in order and some hundred vectors at a time, where a search waits for one after the
+  /// other (Munoz et al., "Hierarchical Clustering-Based Graphs for Large Scale Approximate Nearest Neighbor Search", 2019).
+  /// The same lists for the same records and seed, however many threads there are. Fails only as the context does.
+  Result<void> find(std::size_t divisions, std::uint64_t seed, std::size_t threads, const Context& context = {});
+
+  /// Nearest first, without itself.
+  std::span<const Near> of(std::uint32_t number) const noexcept {
+    return {lists_.data() + number * length_, counts_[number]};
+  }
+
+ private:
+  /// What one thread works with.
+  struct Worker {
+    std::vector<std::byte> copies;
+    std::vector<const std::uint8_t*> records;
+    std::vector<float> distances;
+    std::vector<float> strip;
+    std::vector<Near> fresh;
+  };
+
+  void compare(std::span<const std::uint32_t> members, std::span<const std::uint32_t> ranks, Worker& worker);
+  void copy_records(std::span<const std::uint32_t> members, Worker& worker) const;
+  void compare_records(Worker& worker) const;
+  void merge(std::uint32_t number, std::span<Near> fresh);
+
+  const Codec& codec_;
+  const std::span<const std::uint8_t* const> wide_;
+  const std::size_t length_;
+  std::vector<Near> lists_;  // length_ for each vector
+  std::vector<std::uint32_t> counts_;
+};
+
+}  // namespace loam::vector
