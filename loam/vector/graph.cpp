@@ -14,8 +14,6 @@ constexpr unsigned layer_shift = 5;
 /// Candidates kept in the upper layers, and how many of them a layer is entered by.
 constexpr std::size_t upper_ef = 2;
 constexpr std::size_t entry_count = 2;
-/// Candidates that are measured against each other for the edges of a node.
-constexpr std::size_t prune_candidates_max = 128;
 
 bool nearer(const Candidate& a, const Candidate& b) {
   return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
@@ -134,15 +132,13 @@ void Graph::link(Slot slot, Scratch& scratch, Slot chain_below) {
   with_scorer(slot, scratch, [&](const auto& scorer) { link_with(slot, chain_below, scorer, scratch); });
 }
 
-// The nearest nodes of the lowest layer, measured, in scratch.candidates. False when none is found.
-bool Graph::find_candidates(Slot slot, Scratch& scratch) const {
-  bool found = false;
+// The nearest nodes of the lowest layer, measured, in scratch.candidates.
+void Graph::find_candidates(Slot slot, Scratch& scratch) const {
   with_scorer(slot, scratch, [&](const auto& scorer) {
     descend_to(0, scorer, scratch);
-    found = search_for_edges(lowest_, slot, scorer, scratch);
+    search_for_edges(lowest_, slot, scorer, scratch);
   });
   measure(slot, scratch.candidates, scratch);
-  return found;
 }
 
 template <class Scorer>

@@ -40,6 +40,9 @@ namespace loam::vector {
 /// Nodes whose neighbours a search scores together.
 inline constexpr unsigned expanded_at_once = 3;
 
+/// Candidates that are measured against each other for the edges of a node.
+inline constexpr std::size_t prune_candidates_max = 128;
+
 /// As IndexOptions, which has the defaults.
 struct GraphOptions {
   unsigned max_connections;
@@ -210,7 +213,7 @@ class Graph {
   void link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch);
   template <class Body>
   void with_scorer(Slot slot, Scratch& scratch, Body body) const;
-  bool find_candidates(Slot slot, Scratch& scratch) const;
+  void find_candidates(Slot slot, Scratch& scratch) const;
   template <class Scorer>
   bool search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const;
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
-#include <numeric>
 #include <string_view>
 
+#include "loam/core/assert.hpp"
 #include "loam/vector/worker_pool.hpp"
 
 namespace loam::vector {
@@ -14,26 +16,43 @@ namespace {
 
 constexpr float infinite = std::numeric_limits<float>::infinity();
 /// One of so many is linked before the others, and all that are in upper layers.
-constexpr std::size_t first_ones = 8;
+constexpr std::uint32_t first_ones_stride = 8;
 /// Candidates of which a node chooses the edges it keeps.
 constexpr std::size_t settle_max = 96;
+static_assert(settle_max >= edges_max && settle_max <= prune_candidates_max);
 
-// With the default, 160, lists have 97 to 99 of 100 nearest neighbours (100,000 embeddings of text).
-std::size_t division_count(std::size_t ef_construction) { return std::clamp<std::size_t>(ef_construction * 3 / 20, 8, 128); }
-std::size_t candidate_count(std::size_t ef_construction) {
-  return std::clamp<std::size_t>(ef_construction * 2 / 5, 40, settle_max);
+constexpr std::string_view operation = "linking vectors";
+
+// The more vectors there are, the smaller is the part of them that a leaf brings together. With the default ef_construction,
+// 160, there are 24 divisions and lists of 64 for 100,000 vectors, of which they then have 95 to 98 of 100 right, and 38
+// divisions and lists of 93 for 1,000,000.
+std::size_t division_count(std::size_t ef_construction, std::size_t count) {
+  const double wanted = 0.15 * static_cast<double>(ef_construction) * std::pow(static_cast<double>(count) / 1e5, 0.2);
+  return static_cast<std::size_t>(std::clamp(wanted, 8.0, 128.0));
+}
+std::size_t candidate_count(std::size_t ef_construction, std::size_t count) {
+  const double wanted = 0.4 * static_cast<double>(ef_construction) * std::pow(static_cast<double>(count) / 1e5, 1.0 / 6);
+  return static_cast<std::size_t>(std::clamp(wanted, 40.0, static_cast<double>(settle_max)));
+}
+
+// One of each so many that follow one another, by lot: sources may come in turns.
+bool is_first_one(std::uint32_t place) {
+  const std::uint32_t group = place / first_ones_stride;
+  return group * first_ones_stride + (group * 0x9E3779B1u >> 16) % first_ones_stride == place;
 }
 
 }  // namespace
 
 GraphBuild::GraphBuild(Graph& graph, std::uint64_t seed, std::size_t threads, const Context& context)
-    : graph_(graph), seed_(seed), threads_(threads), context_(context), workers_(threads) {}
+    : graph_(graph), seed_(seed), threads_(threads), context_(context), workers_(threads) {
+  LOAM_ASSERT(threads > 0, "somebody has to do it");
+}
 
 // Calls body(i, worker).
 template <class Body>
 Result<void> GraphBuild::for_all(std::size_t count, std::size_t block_size, Body body) {
-  return parallel_for({.count = count, .block_size = block_size, .threads = threads_, .operation = "linking vectors"},
-                      context_, [&](const ParallelBlock& block) -> Result<void> {
+  return parallel_for({.count = count, .block_size = block_size, .threads = threads_, .operation = operation}, context_,
+                      [&](const ParallelBlock& block) -> Result<void> {
                         for (std::size_t i = block.first; i < block.last; ++i) body(i, workers_[block.worker]);
                         return {};
                       });
@@ -44,14 +63,13 @@ Result<void> GraphBuild::link(std::span<const Slot> slots) {
   LOAM_TRY(link_first_ones());
   {
     const std::size_t effort = graph_.options().ef_construction;
-    NearLists near(graph_.codec(), wide_, candidate_count(effort));
-    LOAM_TRY(near.find(division_count(effort), seed_, threads_, context_));
+    NearLists near(graph_.codec(), wide_, candidate_count(effort, nodes_.size()));
+    LOAM_TRY(near.find({.divisions = division_count(effort, nodes_.size()), .seed = seed_, .threads = threads_}, context_));
     LOAM_TRY(choose_edges(near));
     LOAM_TRY(grow_tree(near));
   }
   LOAM_TRY(add_edges_back());
-  hang_chains();
-  return {};
+  return hang_chains();
 }
 
 // The lowest slot of equal vectors becomes the node. Equal ones have equal codes; their hashes bring them together.
@@ -92,7 +110,7 @@ Result<void> GraphBuild::tell_equal_ones_apart(std::span<const Slot> slots) {
 Result<void> GraphBuild::link_first_ones() {
   std::vector<Place> places;
   for (Place place = 0; place < nodes_.size(); ++place)
-    if (place % first_ones == 0 || graph_.level_of(node(place)) > 0) places.push_back(place);
+    if (is_first_one(place) || graph_.level_of(node(place)) > 0) places.push_back(place);
   return for_all(places.size(), 1, [&](std::size_t i, Worker& worker) {
     graph_.link(node(places[i]), worker.scratch);
     in_tree_[places[i]] = 1;
@@ -127,50 +145,80 @@ void GraphBuild::list_candidates(const NearLists& near, Place place, std::vector
   }
 }
 
-// Node by node, each hangs on a near one that is in the tree. Where that leads no farther, as from one cluster to another,
-// a search finds one to go on from.
+// Node by node, each hangs on a near one that is in the tree. Where that leads hardly farther, as from one cluster to
+// another, searches find some to go on from: more each time, since each pass looks at all that wait.
 Result<void> GraphBuild::grow_tree(const NearLists& near) {
-  Scratch& scratch = workers_[0].scratch;
+  Worker& worker = workers_[0];
   std::vector<Place> waiting;
   for (Place place = 0; place < nodes_.size(); ++place)
     if (in_tree_[place] == 0) waiting.push_back(place);
+  std::size_t searches = 1;
   while (!waiting.empty()) {
-    LOAM_TRY(context_.check("linking vectors"));
+    LOAM_TRY(context_.check(operation));
     const std::size_t before = waiting.size();
     std::erase_if(waiting, [&](Place place) {
-      list_candidates(near, place, scratch.candidates);
-      return attach(place, scratch);
+      list_candidates(near, place, worker.scratch.candidates);
+      return attach(place, worker.scratch);
     });
-    if (waiting.size() < before) continue;
-    attach_by_search(waiting.back(), workers_[0]);
-    waiting.pop_back();
+    if ((before - waiting.size()) * 8 >= before) continue;
+    for (std::size_t i = 0; i < searches && !waiting.empty(); ++i, waiting.pop_back()) {
+      LOAM_TRY(context_.check(operation));
+      attach_by_search(waiting.back(), worker);
+    }
+    searches *= 2;
   }
   return {};
 }
 
-// To one of scratch.candidates, nearest first. False when none is in the tree with room for a child.
+// To the nearest of scratch.candidates that has room for a child, or below the nearest. False when none is in the tree.
 bool GraphBuild::attach(Place place, Scratch& scratch) {
-  std::erase_if(scratch.candidates, [&](const Candidate& one) { return in_tree_[place_of_[one.node]] == 0; });
+  const Layer& layer = graph_.lowest();
+  std::vector<Candidate>& candidates = scratch.candidates;
+  std::erase_if(candidates, [&](const Candidate& one) { return in_tree_[place_of_[one.node]] == 0; });
+  if (candidates.empty()) return false;
+  const Node nearest = candidates.front().node;
+  std::erase_if(candidates, [&](const Candidate& one) {
+    return layer.block(one.node).state().protected_edges() >= layer.capacity() / 2;
+  });
+  if (candidates.empty()) {
+    attach_below(nearest, place);
+    return true;
+  }
   Edges edges;
-  graph_.lowest().block(node(place)).read(edges);
-  if (graph_.attach_near(graph_.lowest(), node(place), edges, scratch.candidates) == no_node) return false;
+  layer.block(node(place)).read(edges);
+  const Node parent = graph_.attach_near(graph_.lowest(), node(place), edges, candidates);
+  LOAM_ASSERT(parent != no_node, "nobody else takes the room for a child");
   in_tree_[place] = 1;
   return true;
 }
 
-// Some of what it finds become further edges: they lead from one cluster to another.
+// Down the tree by lot, since many may come by the same way, to the first that has room.
+void GraphBuild::attach_below(Node top, Place place) {
+  Layer& layer = graph_.lowest();
+  Edges edges;
+  layer.block(node(place)).read(edges);
+  for (std::uint32_t step = 1;; ++step) {
+    Edges theirs;
+    layer.block(top).read(theirs);
+    if (theirs.protected_edges < layer.capacity() / 2) break;
+    const unsigned first = top == layer.root() ? 0 : 1;
+    const std::uint32_t lot = (place + step) * 0x9E3779B1u >> 16;
+    top = theirs.nodes[first + lot % (theirs.protected_edges - first)];
+  }
+  const Candidate parent{0, top, top};
+  const bool attached = graph_.attach_near(layer, node(place), edges, {&parent, 1}) != no_node;
+  LOAM_ASSERT(attached, "nobody else takes the room for a child");
+  in_tree_[place] = 1;
+}
+
+// Some of what it finds become further edges: where that is another cluster, they lead there.
 void GraphBuild::attach_by_search(Place place, Worker& worker) {
   Scratch& scratch = worker.scratch;
-  Layer& layer = graph_.lowest();
   graph_.find_candidates(node(place), scratch);
   const std::vector<Candidate> found = scratch.candidates;
   take_edges(place, worker);
   scratch.candidates = found;
-  if (attach(place, scratch)) return;
-  Edges edges;
-  layer.block(node(place)).read(edges);
-  graph_.attach_somewhere(layer, node(place), edges);
-  in_tree_[place] = 1;
+  if (!attach(place, scratch)) attach_below(graph_.lowest().root(), place);
 }
 
 // Those who chose a node, in the order of their places, whatever the threads did.
@@ -201,24 +249,25 @@ Result<void> GraphBuild::add_edges_back() {
 
 // Adds edges to `further` nodes. Where there is no room for all, the nearest settle_max are looked at, and the most shielded
 // of them are given up one by one.
-void GraphBuild::settle(Node node, std::span<const Node> further, Worker& worker) {
+// No lock is taken: each node is settled by one thread, and nobody else uses the graph.
+void GraphBuild::settle(Node of, std::span<const Node> further, Worker& worker) {
   Layer& layer = graph_.lowest();
-  Adjacency block = layer.block(node);
+  Adjacency block = layer.block(of);
   Edges edges;
   const NodeState state = block.read(edges);
   std::vector<Option>& options = worker.options;
   options.clear();
   for (unsigned i = 0; i < edges.degree; ++i) options.push_back({0, edges.nodes[i], i < edges.protected_edges});
   for (const Node to : further)
-    if (to != node && !edges.contains(to)) options.push_back({0, to, false});
-  if (options.size() > layer.capacity()) give_up_shielded(node, layer.capacity(), worker);
+    if (to != of && !edges.contains(to)) options.push_back({0, to, false});
+  if (options.size() > layer.capacity()) give_up_shielded(of, layer.capacity(), worker);
   edges.degree = edges.protected_edges;
   for (const Option& option : options)
     if (!option.in_tree) edges.nodes[edges.degree++] = option.node;
   block.write(state, edges);
 }
 
-void GraphBuild::give_up_shielded(Node node, std::size_t wanted, Worker& worker) {
+void GraphBuild::give_up_shielded(Node of, std::size_t wanted, Worker& worker) {
   std::vector<Option>& options = worker.options;
   worker.records.clear();
   for (const Option& option : options) {
@@ -226,7 +275,7 @@ void GraphBuild::give_up_shielded(Node node, std::size_t wanted, Worker& worker)
     worker.records.push_back(graph_.wide(option.node));
   }
   worker.distances.resize(options.size());
-  graph_.codec().between(graph_.wide(node), worker.records.data(), options.size(), worker.distances.data());
+  graph_.codec().between(graph_.wide(of), worker.records.data(), options.size(), worker.distances.data());
   for (std::size_t i = 0; i < options.size(); ++i) options[i].distance = worker.distances[i];
   std::sort(options.begin(), options.end());
   if (options.size() > settle_max) {
@@ -270,13 +319,16 @@ void GraphBuild::give_up_shielded(Node node, std::size_t wanted, Worker& worker)
   std::erase_if(options, [](const Option& option) { return option.node == no_node; });
 }
 
-void GraphBuild::hang_chains() {
+Result<void> GraphBuild::hang_chains() {
   for (const auto& [head, member] : chained_) {
-    if (graph_.push_chain(head, member))
+    if (graph_.push_chain(head, member)) {
       graph_.chained_.fetch_add(1, std::memory_order_relaxed);
-    else
-      graph_.link(member, workers_[0].scratch);
+      continue;
+    }
+    LOAM_TRY(context_.check(operation));
+    graph_.link(member, workers_[0].scratch);
   }
+  return {};
 }
 
 }  // namespace loam::vector

@@ -24,9 +24,9 @@ class GraphBuild {
  public:
   GraphBuild(Graph& graph, std::uint64_t seed, std::size_t threads, const Context& context);
 
-  /// Links `slots`, which are encoded; the graph is empty. Effort follows from ef_construction. While it runs it takes about
-  /// 100 bytes of memory for each vector and 8 for each of its candidates, which are 2/5 of ef_construction, but 40 to 96.
-  /// Fails only as the context does: then the graph is good for nothing. Once.
+  /// Links `slots`, which are encoded; the graph is empty. Effort follows from ef_construction. While it runs it takes 400
+  /// to 900 bytes of memory for each vector, and 24 for each that chooses one that very many choose. Fails only as the
+  /// context does: then the graph is good for nothing. Once.
   Result<void> link(std::span<const Slot> slots);
 
  private:
@@ -61,11 +61,12 @@ class GraphBuild {
   void take_edges(Place place, Worker& worker);
   Result<void> grow_tree(const NearLists& near);
   bool attach(Place place, Scratch& scratch);
+  void attach_below(Node top, Place place);
   void attach_by_search(Place place, Worker& worker);
   Result<void> add_edges_back();
-  void settle(Node node, std::span<const Node> further, Worker& worker);
-  void give_up_shielded(Node node, std::size_t wanted, Worker& worker);
-  void hang_chains();
+  void settle(Node of, std::span<const Node> further, Worker& worker);
+  void give_up_shielded(Node of, std::size_t wanted, Worker& worker);
+  Result<void> hang_chains();
   void list_candidates(const NearLists& near, Place place, std::vector<Candidate>& candidates) const;
 
   Graph& graph_;

@@ -138,7 +138,8 @@ class Index {
   /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
   /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none. Where they
-  /// make the first graph, that is built of all vectors together, which takes 600 bytes more for each until it is done.
+  /// make the first graph, that is made of all vectors together, which takes 400 to 900 bytes more for each until it is
+  /// done.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
                         const Context& context = {});
 

@@ -55,7 +55,6 @@ TEST(IndexBuild, SpendsMoreWhereEfConstructionIsHigher) {
   EXPECT_GT(recall_with(400), recall_with(40));
 }
 
-// Not even of few vectors, or of one cluster that nothing leads out of.
 TEST(IndexBuild, OfAnyNumberIsHealthy) {
   for (const std::size_t count : {1u, 2u, 3u, 10u, 64u, 401u, 1000u}) {
     const Rows rows = normal_rows(count, 8, 5);
@@ -88,6 +87,56 @@ TEST(IndexBuild, OfEqualVectorsAmongOthersHasAllOfThem) {
   }
 }
 
+// The few in the middle are nearest to all, and have room for a part of them as children. Those for which there was none
+// used to be tried again and again: an hour for 100,000.
+TEST(IndexBuild, OfACoreThatIsNearestToAllHangsTheRestBelowIt) {
+  Rows rows = normal_rows(fewer_when_sanitized(6000), 64, 12);
+  for (std::size_t i = 0; i < rows.count(); ++i) {
+    normalize(rows[i]);
+    if (i % 60 == 0)
+      for (float& value : rows[i]) value *= 0.01F;
+  }
+  for (const unsigned max_connections : {8u, 26u}) {
+    const IndexOptions options{
+        .dimension = 64, .distance = Distance::euclidean, .max_connections = max_connections, .flat_max = 100};
+    const auto index = built(options, rows);
+
+    EXPECT_TRUE(healthy(*index)) << max_connections;
+  }
+}
+
+// No list leads from one cluster to another, and there is no layer above that would.
+TEST(IndexBuild, OfManyFarClustersIsHealthyWithoutUpperLayers) {
+  Rows centres = normal_rows(150, 8, 13, 1000);
+  const Rows rows = shuffled(clustered_rows(fewer_when_sanitized(9000), centres, 0.1F, 14), 15);
+  for (const Distance distance : {Distance::euclidean, Distance::inner_product, Distance::manhattan}) {
+    const auto index =
+        built({.dimension = 8, .distance = distance, .ef_construction = 16, .nb_layers = 1, .flat_max = 100}, rows);
+
+    EXPECT_TRUE(healthy(*index)) << static_cast<int>(distance);
+  }
+}
+
+TEST(IndexBuild, ThatIsCancelledLeavesAFlatIndexThatAnswers) {
+  const Rows rows = normal_rows(3000, 16, 16);
+  const IndexOptions options{.dimension = 16, .distance = Distance::euclidean, .flat_max = 5000};
+  auto index = Index::create(options).value();
+  ASSERT_TRUE(index->put_many(ids_from(0, rows.count()), rows.values, 2).ok());
+  std::size_t cancelled = 0;
+  for (std::int64_t patience_ms = 1; patience_ms < 100'000; patience_ms *= 2) {
+    const auto promoted = index->promote(2, Context().deadline_in_ms(patience_ms));
+    if (promoted.ok()) break;
+    ++cancelled;
+
+    ASSERT_EQ(promoted.error().code(), ErrorCode::deadline_exceeded);
+    ASSERT_EQ(index->stats().layers, 0u);
+    ASSERT_EQ(index->search(rows[7], {.k = 1}).value().neighbours.at(0).id, 7);
+  }
+  EXPECT_GT(cancelled, 0u);
+  EXPECT_GE(index->stats().layers, 1u);
+  EXPECT_TRUE(healthy(*index));
+}
+
 // As an index that got its vectors one by one: what is built at once has no other kind of graph.
 TEST(IndexBuild, IsChangedLikeAnyOther) {
   const Rows rows = normal_rows(fewer_when_sanitized(6000), 16, 7);
@@ -111,7 +160,6 @@ TEST(IndexBuild, IsChangedLikeAnyOther) {
   EXPECT_TRUE(no_slot_is_lost(*index));
 }
 
-// Readers go on with the flat scan; whoever comes after finds the graph.
 TEST(IndexBuild, OfManyThreadsIsHealthy) {
   const Rows rows = normal_rows(fewer_when_sanitized(9000), 16, 10);
   const IndexOptions options{.dimension = 16, .distance = Distance::cosine, .flat_max = 100};

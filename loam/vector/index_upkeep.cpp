@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <new>
+#include <string>
 
 #include "loam/vector/code_probe.hpp"
 #include "loam/vector/graph_build.hpp"
@@ -175,7 +177,13 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   };
   LOAM_TRY(parallel_for({.count = slots.size(), .block_size = 256, .threads = threads, .operation = "encoding vectors"},
                         context, encode_some));
-  LOAM_TRY(GraphBuild(*fresh, options.seed, threads, context).link(slots));
+  try {
+    LOAM_TRY(GraphBuild(*fresh, options.seed, threads, context).link(slots));
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::resource_exhausted, "the graph of " + std::to_string(slots.size()) +
+                                                    " vectors takes up to 900 bytes of memory for each while it is made; "
+                                                    "until there are as many, searches compare all vectors");
+  }
   // Dead ones too: a search that goes on began when they were live.
   for (Slot slot = 0; slot < end; ++slot) {
     const NodeState flat_one(flat_state(slot).load());

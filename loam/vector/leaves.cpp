@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <string_view>
 
 #include "loam/vector/prefetch.hpp"
 #include "loam/vector/worker_pool.hpp"
@@ -16,6 +17,8 @@ constexpr std::size_t pivot_max = 64;
 constexpr std::size_t strip = 4;
 /// Where parts shrink so slowly that it takes more divisions than these, the rest goes by lot.
 constexpr unsigned depth_max = 16;
+/// What a division counts for those it leaves together that are most of all: another one will hardly part them either.
+constexpr unsigned depth_of_a_crowd = 4;
 /// Parts this small are divided by one thread, several of them at once.
 constexpr std::size_t part_alone_max = 1u << 14;
 
@@ -88,7 +91,9 @@ class Division {
  private:
   using Pivots = std::vector<const std::uint8_t*>;
 
-  std::mt19937_64 random_for(const Part& part) const { return std::mt19937_64(seed_ + (part.first << 8) + part.depth); }
+  std::mt19937_64 random_for(const Part& part) const {
+    return std::mt19937_64(seed_ * 0x9E3779B97F4A7C15u + (part.first << 8) + part.depth);
+  }
 
   Pivots pivots_of(const Part& part) const {
     std::mt19937_64 random = random_for(part);
@@ -129,8 +134,11 @@ class Division {
     for (std::size_t i = part.first; i < part.last; ++i) moved_[part.first + to[nearest_[i]]++] = members_[i];
     const auto first = static_cast<std::ptrdiff_t>(part.first);
     std::copy(moved_.begin() + first, moved_.begin() + static_cast<std::ptrdiff_t>(part.last), members_.begin() + first);
-    for (std::size_t i = 0; i < pivot_count; ++i)
-      if (begins[i + 1] > begins[i]) parts.push_back({part.first + begins[i], part.first + begins[i + 1], part.depth + 1});
+    for (std::size_t i = 0; i < pivot_count; ++i) {
+      const std::size_t size = begins[i + 1] - begins[i];
+      const unsigned depth = part.depth + (size > part.size() / 4 * 3 ? depth_of_a_crowd : 1);
+      if (size > 0) parts.push_back({part.first + begins[i], part.first + begins[i + 1], std::min(depth, depth_max)});
+    }
   }
 
   void divide_by_lot(const Part& part, std::vector<Part>& parts) {

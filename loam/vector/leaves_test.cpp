@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "loam/vector/coded_rows_test_support.hpp"
@@ -46,7 +47,6 @@ TEST(Leaves, KeepNearVectorsTogether) {
     const Leaves leaves = divide_into_leaves(rows.codec, rows.wide, 7, 2).value();
 
     EXPECT_TRUE(sound(leaves, 6000));
-    EXPECT_GE(leaves.count(), 6000 / leaf_max);
     EXPECT_GT(share_beside_nearest(leaves, rows), 0.3) << "by chance it would be about one in 30";
   }
 }
@@ -84,10 +84,14 @@ TEST(Leaves, OfEquallyFarVectorsAreDividedByLot) {
   EXPECT_NE(divide_into_leaves(rows.codec, rows.wide, 2, 2).value().members, leaves.members);
 }
 
-// Each pivot is the nearest to itself alone, so that a part hardly shrinks.
-TEST(Leaves, OfVectorsThatAreHardlyDividedEnd) {
-  Rows rows = Rows{4, std::vector<float>(4 * 3000, 0.0F)};
-  for (std::size_t i = 0; i < 300; ++i) rows[i * 10][0] = std::pow(1.1F, static_cast<float>(i));
+// A few in the middle are nearer to each of the others than these are to each other, and draw all of them.
+TEST(Leaves, OfACoreAndItsShellAreSound) {
+  Rows rows = normal_rows(3000, 64, 9);
+  for (std::size_t i = 0; i < rows.count(); ++i) {
+    normalize(rows[i]);
+    if (i % 100 == 0)
+      for (float& value : rows[i]) value *= 0.01F;
+  }
   const CodedRows coded(rows);
 
   EXPECT_TRUE(sound(divide_into_leaves(coded.codec, coded.wide, 1, 2).value(), 3000));

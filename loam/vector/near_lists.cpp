@@ -40,18 +40,18 @@ std::span<Near> nearer_than(float bound, std::span<const float> distances, std::
 NearLists::NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length)
     : codec_(codec), wide_(wide), length_(length), lists_(wide.size() * length), counts_(wide.size()) {}
 
-Result<void> NearLists::find(std::size_t divisions, std::uint64_t seed, std::size_t threads, const Context& context) {
-  std::vector<Worker> workers(threads);
+Result<void> NearLists::find(const NearSearch& search, const Context& context) {
+  std::vector<Worker> workers(search.threads);
   std::vector<std::uint32_t> ranks(wide_.size());
-  for (std::size_t i = 0; i < divisions; ++i) {
-    LOAM_TRY(const Leaves leaves, divide_into_leaves(codec_, wide_, seed + i, threads, context));
+  for (std::size_t i = 0; i < search.divisions; ++i) {
+    LOAM_TRY(const Leaves leaves, divide_into_leaves(codec_, wide_, search.seed + i, search.threads, context));
     for (std::size_t at = 0; at < leaves.members.size(); ++at) ranks[leaves.members[at]] = static_cast<std::uint32_t>(at);
     const auto compare_some = [&](const ParallelBlock& block) -> Result<void> {
       for (std::size_t leaf = block.first; leaf < block.last; ++leaf)
         compare(leaves.leaf(leaf), ranks, workers[block.worker]);
       return {};
     };
-    LOAM_TRY(parallel_for({.count = leaves.count(), .threads = threads, .operation = "comparing vectors"}, context,
+    LOAM_TRY(parallel_for({.count = leaves.count(), .threads = search.threads, .operation = "comparing vectors"}, context,
                           compare_some));
     if (leaves.count() == 1) break;  // all have been compared with all
   }

@@ -14,14 +14,20 @@
 
 namespace loam::vector {
 
-/// A vector that is near the one in whose list it is. Among many that are equally far those behind it come first: so lists
-/// of equally far vectors differ.
+/// A vector that is near the one in whose list it is. Among those of a leaf that are equally far, as members of a clump are,
+/// those that follow it come first: so their lists differ.
 struct Near {
   float distance;
   std::uint32_t ahead;  ///< its number less the number of the list, modulo 2^32
   friend bool operator<(Near a, Near b) noexcept {
     return a.distance != b.distance ? a.distance < b.distance : a.ahead < b.ahead;
   }
+};
+
+struct NearSearch {
+  std::size_t divisions = 24;
+  std::uint64_t seed = 1;
+  std::size_t threads = 1;  ///< 1 to worker_count_max
 };
 
 /// Approximate: what no leaf brings together is missing. *needs external synchronization*
@@ -31,11 +37,11 @@ class NearLists {
   /// 8 bytes for each.
   NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length);
 
-  /// Divides all vectors into leaves (leaves.hpp) `divisions` times, each time in another way, and compares all of a leaf
+  /// Divides all vectors into leaves (leaves.hpp) several times, each time in another way, and compares all of a leaf
   /// with each other. That reads memory in order and some hundred vectors at a time, where a search waits for one after the
   /// other (Munoz et al., "Hierarchical Clustering-Based Graphs for Large Scale Approximate Nearest Neighbor Search", 2019).
   /// The same lists for the same records and seed, however many threads there are. Fails only as the context does.
-  Result<void> find(std::size_t divisions, std::uint64_t seed, std::size_t threads, const Context& context = {});
+  Result<void> find(const NearSearch& search, const Context& context = {});
 
   /// Nearest first, without itself.
   std::span<const Near> of(std::uint32_t number) const noexcept {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "loam/vector/coded_rows_test_support.hpp"
@@ -52,7 +53,7 @@ TEST(NearLists, OfFewVectorsAreExact) {
     const CodedRows rows(normal_rows(leaf_max, 12, 1), distance);
     NearLists lists(rows.codec, rows.wide, length);
 
-    ASSERT_TRUE(lists.find(3, 1, 2).ok());
+    ASSERT_TRUE(lists.find({.divisions = 3, .threads = 2}).ok());
 
     EXPECT_TRUE(sound(lists, rows));
     for (std::uint32_t i = 0; i < leaf_max; ++i) ASSERT_EQ(lists.of(i).size(), length);
@@ -66,7 +67,7 @@ TEST(NearLists, FindMoreWithEveryDivision) {
   for (const std::size_t divisions : {1, 4, 24}) {
     NearLists lists(rows.codec, rows.wide, length);
 
-    ASSERT_TRUE(lists.find(divisions, 1, 2).ok());
+    ASSERT_TRUE(lists.find({.divisions = divisions, .threads = 2}).ok());
 
     EXPECT_TRUE(sound(lists, rows));
     EXPECT_GT(recall_at_10(lists, rows), former);
@@ -80,8 +81,8 @@ TEST(NearLists, AreTheSameWhateverTheThreads) {
   NearLists one(rows.codec, rows.wide, length);
   NearLists three(rows.codec, rows.wide, length);
 
-  ASSERT_TRUE(one.find(4, 1, 1).ok());
-  ASSERT_TRUE(three.find(4, 1, 3).ok());
+  ASSERT_TRUE(one.find({.divisions = 4}).ok());
+  ASSERT_TRUE(three.find({.divisions = 4, .threads = 3}).ok());
 
   for (std::uint32_t i = 0; i < rows.wide.size(); ++i) ASSERT_EQ(numbers(one, i), numbers(three, i));
 }
@@ -91,7 +92,7 @@ TEST(NearLists, OfEquallyFarVectorsDiffer) {
   const CodedRows rows(Rows{4, std::vector<float>(4 * 300, 1.0F)});
   NearLists lists(rows.codec, rows.wide, length);
 
-  ASSERT_TRUE(lists.find(2, 1, 2).ok());
+  ASSERT_TRUE(lists.find({.divisions = 2, .threads = 2}).ok());
 
   std::vector<std::size_t> times_listed(300);
   for (std::uint32_t i = 0; i < 300; ++i)
@@ -105,8 +106,8 @@ TEST(NearLists, OfOneVectorAndOfNoneAreEmpty) {
   NearLists one(rows.codec, rows.wide, length);
   NearLists none(rows.codec, {}, length);
 
-  EXPECT_TRUE(one.find(2, 1, 2).ok());
-  EXPECT_TRUE(none.find(2, 1, 2).ok());
+  EXPECT_TRUE(one.find({.divisions = 2, .threads = 2}).ok());
+  EXPECT_TRUE(none.find({.divisions = 2, .threads = 2}).ok());
 
   EXPECT_TRUE(one.of(0).empty());
 }
@@ -117,7 +118,7 @@ TEST(NearLists, EndWhenTheContextDoes) {
   Cancellation cancelled;
   cancelled.cancel();
 
-  const auto found = lists.find(2, 1, 2, Context().cancelled_by(cancelled));
+  const auto found = lists.find({.divisions = 2, .threads = 2}, Context().cancelled_by(cancelled));
 
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code(), ErrorCode::cancelled);
