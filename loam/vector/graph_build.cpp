@@ -24,15 +24,17 @@ static_assert(settle_max >= edges_max && settle_max <= prune_candidates_max);
 constexpr std::string_view operation = "linking vectors";
 
 // The more vectors there are, the smaller is the part of them that a leaf brings together. With the default ef_construction,
-// 160, there are 24 divisions and lists of 64 for 100,000 vectors, of which they then have 95 to 98 of 100 right, and 38
+// 160, there are 24 divisions and lists of 64 up to 100,000 vectors, of which they then have 95 to 98 of 100 right, and 38
 // divisions and lists of 93 for 1,000,000.
+std::size_t effort(double of_ef, std::size_t ef_construction, std::size_t count, double exponent) {
+  const double times = std::pow(std::max(1.0, static_cast<double>(count) / 1e5), exponent);
+  return static_cast<std::size_t>(of_ef * static_cast<double>(ef_construction) * times);
+}
 std::size_t division_count(std::size_t ef_construction, std::size_t count) {
-  const double wanted = 0.15 * static_cast<double>(ef_construction) * std::pow(static_cast<double>(count) / 1e5, 0.2);
-  return static_cast<std::size_t>(std::clamp(wanted, 8.0, 128.0));
+  return std::clamp<std::size_t>(effort(0.15, ef_construction, count, 1.0 / 5), 8, 128);
 }
 std::size_t candidate_count(std::size_t ef_construction, std::size_t count) {
-  const double wanted = 0.4 * static_cast<double>(ef_construction) * std::pow(static_cast<double>(count) / 1e5, 1.0 / 6);
-  return static_cast<std::size_t>(std::clamp(wanted, 40.0, static_cast<double>(settle_max)));
+  return std::clamp<std::size_t>(effort(0.4, ef_construction, count, 1.0 / 6), 40, settle_max);
 }
 
 // One of each so many that follow one another, by lot: sources may come in turns.
@@ -62,9 +64,9 @@ Result<void> GraphBuild::link(std::span<const Slot> slots) {
   LOAM_TRY(tell_equal_ones_apart(slots));
   LOAM_TRY(link_first_ones());
   {
-    const std::size_t effort = graph_.options().ef_construction;
-    NearLists near(graph_.codec(), wide_, candidate_count(effort, nodes_.size()));
-    LOAM_TRY(near.find({.divisions = division_count(effort, nodes_.size()), .seed = seed_, .threads = threads_}, context_));
+    const std::size_t ef = graph_.options().ef_construction;
+    NearLists near(graph_.codec(), wide_, candidate_count(ef, nodes_.size()));
+    LOAM_TRY(near.find({.divisions = division_count(ef, nodes_.size()), .seed = seed_, .threads = threads_}, context_));
     LOAM_TRY(choose_edges(near));
     LOAM_TRY(grow_tree(near));
   }
