@@ -467,14 +467,13 @@ void Codec::between_all(std::span<const std::uint8_t* const> wide, std::span<con
     for (std::size_t i = 0; i < wide.size(); ++i) between(wide[i], others.data(), others.size(), out + i * others.size());
     return;
   }
-  constexpr std::size_t strip_max = 4;
-  std::array<std::int32_t, strip_max * batch_max> sums;
+  std::array<std::int32_t, compared_together * batch_max> sums;
   std::array<WideFactors, batch_max> theirs;
   for (std::size_t first = 0; first < others.size(); first += batch_max) {
     const CodeRows rows{others.data() + first, std::min(batch_max, others.size() - first), sizeof(WideFactors), 0};
     for (std::size_t j = 0; j < rows.count; ++j) theirs[j] = factors_at<WideFactors>(rows.rows[j]);
-    for (std::size_t i = 0; i < wide.size(); i += strip_max) {
-      const std::size_t strip = std::min(strip_max, wide.size() - i);
+    for (std::size_t i = 0; i < wide.size(); i += compared_together) {
+      const std::size_t strip = std::min(compared_together, wide.size() - i);
       kernels_->dot_wide_all(wide.data() + i, strip, rows, wide_code_bytes_, sums.data());
       for (std::size_t one = 0; one < strip; ++one) {
         const auto mine = factors_at<WideFactors>(wide[i + one]);

@@ -38,6 +38,9 @@ struct NarrowFactors {
   float scale = 0;
 };
 
+/// between_all() is at its best with a multiple of so many.
+inline constexpr std::size_t compared_together = 4;
+
 /// What precedes the code in a wide record (16 bytes, then the codes; records are 16-byte aligned).
 struct WideFactors {
   float scale = 0;   ///< of the codes; manhattan: the step of the grid

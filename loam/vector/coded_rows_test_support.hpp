@@ -17,9 +17,11 @@ struct CodedRows {
   std::vector<const std::uint8_t*> wide;
 
   explicit CodedRows(const Rows& rows, Distance distance = Distance::euclidean)
+      : CodedRows(rows, distance, measure_frame(distance, rows.values, rows.dimension)) {}
+
+  CodedRows(const Rows& rows, Distance distance, const CodeFrame& frame)
       : codec({.dimension = rows.dimension, .distance = distance, .bits = distance == Distance::manhattan ? 4U : 2U},
-              measure_frame(distance, rows.values, rows.dimension).centre,
-              measure_frame(distance, rows.values, rows.dimension).length_max) {
+              frame.centre, frame.length_max) {
     std::vector<std::uint8_t> narrow(codec.narrow_bytes());
     for (std::size_t i = 0; i < rows.count(); ++i) {
       memory.emplace_back(codec.wide_bytes());

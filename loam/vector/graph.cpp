@@ -289,10 +289,24 @@ void Graph::attach_somewhere(Layer& layer, Node node, const Edges& edges) {
     }
     if (layer.become_first_root(node)) return;
   }
-  find_place(layer, layer.root(), [&](Node place) {
+  // Again when somebody else has taken the room meanwhile.
+  for (std::uint32_t lot = node;; ++lot) {
+    const Node place = room_below(layer, layer.root(), lot);
     write_under(layer, node, place, edges);
-    return add_child(layer, place, node, layer.capacity());
-  });
+    if (add_child(layer, place, node, layer.capacity() / 2)) return;
+  }
+}
+
+// Down the tree to the first node with room for a child, which a leaf has. By lot, since many may come by the same way: in
+// their order, each would look at all that those before it have filled.
+Node Graph::room_below(const Layer& layer, Node top, std::uint32_t lot) const {
+  for (;; ++lot) {
+    Edges edges;
+    layer.block(top).read(edges);
+    if (edges.protected_edges < layer.capacity() / 2) return top;
+    const unsigned first = top == layer.root() ? 0 : 1;
+    top = edges.nodes[first + (lot * 0x9E3779B1u >> 16) % (edges.protected_edges - first)];
+  }
 }
 
 // False when the parent takes none: it is closing, or protected_max edges of it are tree edges.
@@ -362,21 +376,14 @@ unsigned Graph::edge_to_give_up(const Layer& layer, Slot slot, const Edges& edge
   std::sort(sorted, sorted + count,
             [](Edge a, Edge b) { return a.distance != b.distance ? a.distance < b.distance : a.place < b.place; });
   for (unsigned i = 0; i < count; ++i) sorted_records[i] = records[sorted[i].place];
-  const auto in_tree = [&](unsigned i) { return sorted[i].place < edges.protected_edges; };
-  unsigned given_up = edges.degree;
-  float least_ratio = 1;
-  for (unsigned i = 1; i < count; ++i) {
-    if (in_tree(i)) continue;
-    codec_->between(sorted_records[i], sorted_records, i, distances);
-    const float ratio = shield_ratio(*std::min_element(distances, distances + i), sorted[i].distance);
-    if (ratio >= least_ratio) continue;
-    least_ratio = ratio;
-    given_up = sorted[i].place;
-  }
-  if (least_ratio < 1) return given_up;
-  unsigned farthest = count - 1;
-  while (farthest > 0 && in_tree(farthest)) --farthest;
-  return in_tree(farthest) ? edges.degree : sorted[farthest].place;
+  const auto in_tree = [&](std::size_t i) { return sorted[i].place < edges.protected_edges; };
+  const std::size_t given_up = to_give_up(
+      count, [&](std::size_t i) { return !in_tree(i); },
+      [&](std::size_t i) {
+        codec_->between(sorted_records[i], sorted_records, i, distances);
+        return shield_ratio(*std::min_element(distances, distances + i), sorted[i].distance);
+      });
+  return given_up == count ? edges.degree : sorted[given_up].place;
 }
 
 // Equal vectors have equal codes.

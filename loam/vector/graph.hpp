@@ -200,6 +200,9 @@ class Graph {
   static float shield_ratio(float shield_distance, float distance) noexcept {
     return shield_distance > 0 ? shield_distance / distance : 0;
   }
+  template <class MayGo, class Ratio>
+  static std::size_t to_give_up(std::size_t count, MayGo may_go, Ratio ratio);
+  Node room_below(const Layer& layer, Node top, std::uint32_t lot) const;
   struct Unobserved {
     void operator()(Node, const Edges&) const noexcept {}
   };
@@ -237,8 +240,6 @@ class Graph {
   Node attach_near(Layer& layer, Node node, const Edges& edges, std::span<const Candidate> near);
   static void write_under(Layer& layer, Node node, Node parent, Edges edges);
   void attach_somewhere(Layer& layer, Node node, const Edges& edges);
-  template <class Takes>
-  void find_place(const Layer& layer, Node top, Takes takes) const;
   bool unlink_from(Layer& layer, Node node, Scratch& scratch);
   bool leave_tree(Layer& layer, Node node);
   void nearest_first(const Layer& layer, Node node, std::span<Node> children) const;
@@ -297,18 +298,22 @@ struct Graph::WideScorer {
   }
 };
 
-// Offers the nodes of the spanning tree from `top` down until takes(node) is true; a leaf has room. Under tree_mutex_.
-template <class Takes>
-void Graph::find_place(const Layer& layer, Node top, Takes takes) const {
-  std::vector<Node> places{top};
-  for (std::size_t at = 0; at < places.size(); ++at) {
-    const Node place = places[at];
-    if (takes(place)) return;
-    Edges theirs;
-    layer.block(place).read(theirs);
-    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
+// Which of `count` edges, nearest first, is given up: the most shielded of those that may_go(i), and where none is shielded
+// the farthest. `count` when none may go.
+template <class MayGo, class Ratio>
+std::size_t Graph::to_give_up(std::size_t count, MayGo may_go, Ratio ratio) {
+  std::size_t given_up = count;
+  float least = 1;
+  for (std::size_t i = 1; i < count; ++i) {
+    if (!may_go(i)) continue;
+    const float shielded = ratio(i);
+    if (shielded >= least) continue;
+    least = shielded;
+    given_up = i;
   }
-  LOAM_ASSERT(false, "the spanning tree of a layer has no room");
+  for (std::size_t i = count; i > 0 && given_up == count; --i)
+    if (may_go(i - 1)) given_up = i - 1;
+  return given_up;
 }
 
 // The distances of all new neighbours of a node are taken at once: their codes arrive from memory together.

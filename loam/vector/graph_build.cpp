@@ -194,21 +194,13 @@ bool GraphBuild::attach(Place place, Scratch& scratch) {
   return true;
 }
 
-// Down the tree by lot, since many may come by the same way, to the first that has room.
 void GraphBuild::attach_below(Node top, Place place) {
   Layer& layer = graph_.lowest();
   Edges edges;
   layer.block(node(place)).read(edges);
-  for (std::uint32_t step = 1;; ++step) {
-    Edges theirs;
-    layer.block(top).read(theirs);
-    if (theirs.protected_edges < layer.capacity() / 2) break;
-    const unsigned first = top == layer.root() ? 0 : 1;
-    const std::uint32_t lot = (place + step) * 0x9E3779B1u >> 16;
-    top = theirs.nodes[first + lot % (theirs.protected_edges - first)];
-  }
-  const Candidate parent{0, top, top};
-  const bool attached = graph_.attach_near(layer, node(place), edges, {&parent, 1}) != no_node;
+  const Node parent = graph_.room_below(layer, top, place);
+  const Candidate candidate{0, parent, parent};
+  const bool attached = graph_.attach_near(layer, node(place), edges, {&candidate, 1}) != no_node;
   LOAM_ASSERT(attached, "nobody else takes the room for a child");
   in_tree_[place] = 1;
 }
@@ -303,17 +295,9 @@ void GraphBuild::give_up_shielded(Node of, std::size_t wanted, Worker& worker) {
   };
   for (std::size_t i = 0; i < count; ++i) find_shield(i);
   for (std::size_t left = count; left > wanted; --left) {
-    // Where none is shielded the farthest one goes.
-    std::size_t given_up = count;
-    float least = infinite;
-    for (std::size_t i = count; i > 0; --i) {
-      const Option& option = options[i - 1];
-      if (option.in_tree || option.node == no_node) continue;
-      const float ratio = std::min(1.0F, Graph::shield_ratio(distance_to(i - 1, shields[i - 1]), option.distance));
-      if (ratio >= least) continue;
-      least = ratio;
-      given_up = i - 1;
-    }
+    const std::size_t given_up = Graph::to_give_up(
+        count, [&](std::size_t i) { return !options[i].in_tree && options[i].node != no_node; },
+        [&](std::size_t i) { return Graph::shield_ratio(distance_to(i, shields[i]), options[i].distance); });
     options[given_up].node = no_node;
     for (std::size_t i = given_up + 1; i < count; ++i)
       if (shields[i] == given_up && options[i].node != no_node) find_shield(i);

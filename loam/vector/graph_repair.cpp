@@ -157,15 +157,21 @@ void Graph::nearest_first(const Layer& layer, Node node, std::span<Node> childre
   std::swap(children.front(), children[static_cast<std::size_t>(nearest)]);
 }
 
-// The children of `former` go to the first places from `top` down that have room.
+// The children of `former` go to the first places from `top` down that have room; a leaf has. Under tree_mutex_.
 void Graph::hang_below(Layer& layer, Node top, Node former, std::span<const Node> children) {
-  find_place(layer, top, [&](Node place) {
+  std::vector<Node> places{top};
+  for (std::size_t at = 0; at < places.size(); ++at) {
+    const Node place = places[at];
     while (!children.empty() && add_child(layer, place, children.front(), layer.capacity())) {
       adopt(layer, children.front(), former, place);
       children = children.subspan(1);
     }
-    return children.empty();
-  });
+    if (children.empty()) return;
+    Edges theirs;
+    layer.block(place).read(theirs);
+    for (unsigned i = place == layer.root() ? 0 : 1; i < theirs.protected_edges; ++i) places.push_back(theirs.nodes[i]);
+  }
+  LOAM_ASSERT(false, "the spanning tree of a layer has no room");
 }
 
 void Graph::become_root(Layer& layer, Node heir, Node former) {

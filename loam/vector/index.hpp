@@ -32,7 +32,9 @@ struct IndexOptions {
   /// Edges of a vector, 8 to 48 (the M of HNSW's upper layers times two). With 26, what a search reads of a vector fills
   /// whole cache lines, 3 with codes of 96 bytes and 4 with 160.
   std::size_t max_connections = 26;
-  std::size_t ef_construction = 160;  ///< candidates looked for, the nearest 128 of which may become edges; 16 to 2,000
+  /// Candidates looked for, the nearest 128 of which may become edges; 16 to 2,000. Where many vectors make the first graph
+  /// at once, how often all are divided and compared is proportional to it (24 times with 160).
+  std::size_t ef_construction = 160;
   /// About so many nearest are followed by a search that names no ef: where a few answers stand out, half of what it is
   /// beyond k; where all are about as far, up to four times as many. With a filter or a predicate, how many
   /// follows from what passes.
@@ -138,7 +140,7 @@ class Index {
   /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
   /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none. Where they
-  /// make the first graph, that is made of all vectors together, which takes 400 to 900 bytes more for each until it is
+  /// make the first graph, that is made of all vectors together, which takes some 500 to 750 bytes more for each until it is
   /// done.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
                         const Context& context = {});

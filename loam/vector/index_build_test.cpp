@@ -1,6 +1,13 @@
 /// Indexes that are built of many vectors at once, beside those that got one after the other.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 
 #include "loam/vector/index_test_support.hpp"
 
@@ -87,8 +94,8 @@ TEST(IndexBuild, OfEqualVectorsAmongOthersHasAllOfThem) {
   }
 }
 
-// The few in the middle are nearest to all, and have room for a part of them as children. Those for which there was none
-// used to be tried again and again: an hour for 100,000.
+// The few in the middle are nearest to all, and have room for a part of them as children. All those for which there was none
+// used to be tried again after each search for one of them.
 TEST(IndexBuild, OfACoreThatIsNearestToAllHangsTheRestBelowIt) {
   Rows rows = normal_rows(fewer_when_sanitized(6000), 64, 12);
   for (std::size_t i = 0; i < rows.count(); ++i) {
@@ -116,6 +123,36 @@ TEST(IndexBuild, OfManyFarClustersIsHealthyWithoutUpperLayers) {
     EXPECT_TRUE(healthy(*index)) << static_cast<int>(distance);
   }
 }
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // they reserve more addresses than any limit leaves
+// Says what came of it, and ends the process.
+[[noreturn]] void promote_with_memory_for_codes_and_edges_only() {
+  const Rows rows = normal_rows(40'000, 2, 17);
+  const IndexOptions options{.dimension = 2, .distance = Distance::euclidean, .flat_max = 50'000};
+  auto index = Index::create(options).value();
+  index->put_many(ids_from(0, rows.count()), rows.values, 1).value();
+  // The lists of candidates alone take 20 MB.
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t limit = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + (std::size_t{26} << 20);
+  const rlimit limits{limit, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_AS, &limits) != 0) std::exit(1);
+
+  const auto promoted = index->promote();
+
+  std::fprintf(stderr, "%s; %zu layers; nearest %lld\n", promoted.ok() ? "ok" : promoted.error().message().c_str(),
+               std::size_t{index->stats().layers},
+               static_cast<long long>(index->search(rows[7], {.k = 1}).value().neighbours.at(0).id));
+  std::exit(promoted.ok() || promoted.error().code() != ErrorCode::resource_exhausted ? 1 : 0);
+}
+
+TEST(IndexBuild, WithoutMemoryForItIsAnErrorAndLeavesAFlatIndexThatAnswers) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a new process: what other tests have freed would be memory for it
+
+  EXPECT_EXIT(promote_with_memory_for_codes_and_edges_only(), testing::ExitedWithCode(0),
+              "the graph of 40000 vectors.*; 0 layers; nearest 7");
+}
+#endif
 
 TEST(IndexBuild, ThatIsCancelledLeavesAFlatIndexThatAnswers) {
   const Rows rows = normal_rows(3000, 16, 16);

@@ -6,6 +6,7 @@
 #include <random>
 #include <string_view>
 
+#include "loam/vector/group_by_place.hpp"
 #include "loam/vector/prefetch.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -13,8 +14,6 @@ namespace loam::vector {
 namespace {
 
 constexpr std::size_t pivot_max = 64;
-/// Vectors that are compared with the pivots together.
-constexpr std::size_t strip = 4;
 /// Where parts shrink so slowly that it takes more divisions than these, the rest goes by lot.
 constexpr unsigned depth_max = 16;
 /// What a division counts for those it leaves together that are most of all: another one will hardly part them either.
@@ -61,13 +60,30 @@ class Division {
   }
 
   Result<Leaves> run(std::size_t threads, const Context& context) {
-    std::vector<Part> large{{0, members_.size(), 0}};
-    std::vector<Part> small;
-    while (!large.empty()) {
-      const Part part = large.back();
-      large.pop_back();
-      if (part.size() <= part_alone_max) {
-        small.push_back(part);
+    std::vector<Part> parts;
+    LOAM_TRY(divide({0, members_.size(), 0}, part_alone_max, threads, context, parts));
+    std::vector<std::vector<Part>> leaves(parts.size());
+    LOAM_TRY(parallel_for({.count = parts.size(), .threads = threads, .operation = operation}, context,
+                          [&](const ParallelBlock& block) -> Result<void> {
+                            for (std::size_t i = block.first; i < block.last; ++i)
+                              LOAM_TRY(divide(parts[i], leaf_max, 1, context, leaves[i]));
+                            return {};
+                          }));
+    return collect(leaves);
+  }
+
+ private:
+  using Pivots = std::vector<const std::uint8_t*>;
+
+  // Into parts of at most `enough`, which are added to `done`.
+  Result<void> divide(const Part& whole, std::size_t enough, std::size_t threads, const Context& context,
+                      std::vector<Part>& done) {
+    std::vector<Part> open{whole};
+    while (!open.empty()) {
+      const Part part = open.back();
+      open.pop_back();
+      if (part.size() <= enough) {
+        done.push_back(part);
         continue;
       }
       const Pivots pivots = pivots_of(part);
@@ -77,19 +93,10 @@ class Division {
       };
       LOAM_TRY(parallel_for({.count = part.size(), .block_size = 256, .threads = threads, .operation = operation}, context,
                             compare));
-      move_to_pivots(part, pivots.size(), large);
+      move_to_pivots(part, pivots.size(), open);
     }
-    std::vector<std::vector<Part>> leaves(small.size());
-    LOAM_TRY(parallel_for({.count = small.size(), .threads = threads, .operation = operation}, context,
-                          [&](const ParallelBlock& block) -> Result<void> {
-                            for (std::size_t i = block.first; i < block.last; ++i) divide(small[i], leaves[i]);
-                            return {};
-                          }));
-    return collect(leaves);
+    return {};
   }
-
- private:
-  using Pivots = std::vector<const std::uint8_t*>;
 
   std::mt19937_64 random_for(const Part& part) const {
     return std::mt19937_64(seed_ * 0x9E3779B97F4A7C15u + (part.first << 8) + part.depth);
@@ -103,13 +110,14 @@ class Division {
   }
 
   void find_nearest(const Pivots& pivots, std::size_t first, std::size_t last) {
-    float distances[strip * pivot_max];
-    const std::uint8_t* records[strip];
-    for (std::size_t at = first; at < last; at += strip) {
-      const std::size_t count = std::min(strip, last - at);
+    float distances[compared_together * pivot_max];
+    const std::uint8_t* records[compared_together];
+    for (std::size_t at = first; at < last; at += compared_together) {
+      const std::size_t count = std::min(compared_together, last - at);
       for (std::size_t i = 0; i < count; ++i) {
         records[i] = wide_[members_[at + i]];
-        if (at + i + strip < last) prefetch_bytes(wide_[members_[at + i + strip]], codec_.wide_bytes());
+        if (const std::size_t next = at + i + compared_together; next < last)
+          prefetch_bytes(wide_[members_[next]], codec_.wide_bytes());
       }
       codec_.between_all({records, count}, pivots, distances);
       for (std::size_t i = 0; i < count; ++i) {
@@ -120,25 +128,21 @@ class Division {
 
   // The members of one pivot follow those of another, and are a part of `parts`.
   void move_to_pivots(const Part& part, std::size_t pivot_count, std::vector<Part>& parts) {
-    std::size_t begins[pivot_max + 1] = {};
-    for (std::size_t i = part.first; i < part.last; ++i) ++begins[nearest_[i] + 1u];
-    std::partial_sum(begins, begins + pivot_count + 1, begins);
-    const bool divided = std::none_of(begins, begins + pivot_count,
-                                      [&](const std::size_t& begin) { return (&begin)[1] - begin == part.size(); });
-    if (!divided || part.depth == depth_max) {
+    const std::span<std::uint32_t> members = std::span(members_).subspan(part.first, part.size());
+    const std::vector<std::size_t> begins = group_by_place(members, std::span(nearest_).subspan(part.first), pivot_count,
+                                                           std::span(moved_).subspan(part.first, part.size()));
+    const std::size_t first = parts.size();
+    for (std::size_t i = 0; i < pivot_count; ++i) {
+      const Part some{part.first + begins[i], part.first + begins[i + 1], part.depth + 1};
+      if (some.size() > 0) parts.push_back(some);
+    }
+    if (parts.size() == first + 1 || part.depth >= depth_max) {
+      parts.resize(first);
       divide_by_lot(part, parts);
       return;
     }
-    std::size_t to[pivot_max];
-    std::copy(begins, begins + pivot_count, to);
-    for (std::size_t i = part.first; i < part.last; ++i) moved_[part.first + to[nearest_[i]]++] = members_[i];
-    const auto first = static_cast<std::ptrdiff_t>(part.first);
-    std::copy(moved_.begin() + first, moved_.begin() + static_cast<std::ptrdiff_t>(part.last), members_.begin() + first);
-    for (std::size_t i = 0; i < pivot_count; ++i) {
-      const std::size_t size = begins[i + 1] - begins[i];
-      const unsigned depth = part.depth + (size > part.size() / 4 * 3 ? depth_of_a_crowd : 1);
-      if (size > 0) parts.push_back({part.first + begins[i], part.first + begins[i + 1], std::min(depth, depth_max)});
-    }
+    for (std::size_t i = first; i < parts.size(); ++i)
+      if (parts[i].size() > part.size() / 4 * 3) parts[i].depth = part.depth + depth_of_a_crowd;
   }
 
   void divide_by_lot(const Part& part, std::vector<Part>& parts) {
@@ -148,21 +152,6 @@ class Division {
       std::swap(first[static_cast<std::ptrdiff_t>(i)], first[static_cast<std::ptrdiff_t>(random() % (i + 1))]);
     for (std::size_t at = part.first; at < part.last; at += leaf_max)
       parts.push_back({at, std::min(at + leaf_max, part.last), part.depth + 1});
-  }
-
-  void divide(const Part& whole, std::vector<Part>& leaves) {
-    std::vector<Part> open{whole};
-    while (!open.empty()) {
-      const Part part = open.back();
-      open.pop_back();
-      if (part.size() <= leaf_max) {
-        leaves.push_back(part);
-        continue;
-      }
-      const Pivots pivots = pivots_of(part);
-      find_nearest(pivots, part.first, part.last);
-      move_to_pivots(part, pivots.size(), open);
-    }
   }
 
   Leaves collect(const std::vector<std::vector<Part>>& leaves) {

@@ -31,8 +31,8 @@ struct Leaves {
 /// exactly one leaf. Another seed gives another division, so that what one has parted the next may bring together (random
 /// ball carving: Rubel et al., "PiPNN: Ultra-Scalable Graph-Based Nearest Neighbor Indexing", 2026). Vectors that are all
 /// equally far, as equal ones are, are divided by lot. The same for the same records and seed, however many threads there
-/// are. Fails only as the context does. *thread-safe*; about 100 distances for each vector,
-/// and some hundred where one draws all others.
+/// are. Fails only as the context does. *thread-safe*; about 100 distances for each vector, and some hundred where one draws
+/// all others.
 Result<Leaves> divide_into_leaves(const Codec& codec, std::span<const std::uint8_t* const> wide, std::uint64_t seed,
                                   std::size_t threads, const Context& context = {});
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "loam/vector/exact.hpp"
+#include "loam/vector/group_by_place.hpp"
 #include "loam/vector/kernels.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -62,14 +63,8 @@ class Sorter {
     };
     LOAM_TRY(parallel_for({.count = order.size(), .block_size = 64, .threads = threads, .operation = "ordering vectors"},
                           context_, compare));
-    std::vector<std::size_t> begins(pivot_count + 1);
-    for (const std::uint8_t place : places) ++begins[place + 1u];
-    std::partial_sum(begins.begin(), begins.end(), begins.begin());
-    std::vector<std::size_t> to(begins.begin(), begins.end() - 1);
-    std::vector<std::uint32_t> sorted(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) sorted[to[places[i]]++] = order[i];
-    std::copy(sorted.begin(), sorted.end(), order.begin());
-    return begins;
+    std::vector<std::uint32_t> moved(order.size());
+    return group_by_place(order, places, pivot_count, moved);
   }
 
  private:

@@ -11,8 +11,6 @@ namespace loam::vector {
 namespace {
 
 constexpr float infinite = std::numeric_limits<float>::infinity();
-/// Members of a leaf that are compared with all of it together.
-constexpr std::size_t strip_rows = 4;
 /// Lists are asked for so many members ahead.
 constexpr std::size_t lists_ahead = 2;
 
@@ -84,7 +82,7 @@ void NearLists::copy_records(std::span<const std::uint32_t> members, Worker& wor
   worker.copies.resize(members.size() * bytes);
   worker.records.clear();
   for (std::size_t i = 0; i < members.size(); ++i) {
-    if (i + strip_rows < members.size()) prefetch_bytes(wide_[members[i + strip_rows]], bytes);
+    if (i + compared_together < members.size()) prefetch_bytes(wide_[members[i + compared_together]], bytes);
     std::byte* const copy = worker.copies.data() + i * bytes;
     std::memcpy(copy, wide_[members[i]], bytes);
     worker.records.push_back(reinterpret_cast<const std::uint8_t*>(copy));
@@ -96,9 +94,9 @@ void NearLists::compare_records(Worker& worker) const {
   const std::span<const std::uint8_t* const> records = worker.records;
   const std::size_t count = records.size();
   worker.distances.resize(count * count);
-  worker.strip.resize(strip_rows * count);
-  for (std::size_t first = 0; first < count; first += strip_rows) {
-    const std::size_t rows = std::min(strip_rows, count - first);
+  worker.strip.resize(compared_together * count);
+  for (std::size_t first = 0; first < count; first += compared_together) {
+    const std::size_t rows = std::min(compared_together, count - first);
     const std::size_t others = count - first;
     const float* const strip = worker.strip.data();
     codec_.between_all(records.subspan(first, rows), records.subspan(first), worker.strip.data());

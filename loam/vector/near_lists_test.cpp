@@ -87,7 +87,7 @@ TEST(NearLists, AreTheSameWhateverTheThreads) {
   for (std::uint32_t i = 0; i < rows.wide.size(); ++i) ASSERT_EQ(numbers(one, i), numbers(three, i));
 }
 
-// All of them used to list the same few, the first ones, and no edge led to any other.
+// Were the lowest numbers first among equally far ones, all would list the same few, and no edge would lead to any other.
 TEST(NearLists, OfEquallyFarVectorsDiffer) {
   const CodedRows rows(Rows{4, std::vector<float>(4 * 300, 1.0F)});
   NearLists lists(rows.codec, rows.wide, length);
