@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -475,39 +476,59 @@ void threads(const Options& options) {
 
 // --- bulk
 
+/// Of this process, in KiB, as /proc/self/status names it.
+std::size_t memory_kib(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(name + ":")) return std::stoul(line.substr(name.size() + 1));
+  return 0;
+}
+
+struct AtOnce {
+  double seconds = 0;
+  double memory = 0;  ///< bytes for each row, above what the process keeps
+};
+
+AtOnce put_at_once(Index& index, const FigureData& data, std::size_t first, std::size_t count) {
+  std::ofstream("/proc/self/clear_refs") << 5;  // VmHWM is the highest from now on
+  const auto begin = Clock::now();
+  put_rows(index, data, first, count);
+  const double seconds = milliseconds_since(begin) / 1000;
+  const auto more = 1024 * static_cast<double>(memory_kib("VmHWM") - memory_kib("VmRSS"));
+  return {seconds, more / static_cast<double>(count)};
+}
+
 /// Rows [first, first + count) in turn: a part one by one, a part at once.
 void bulk(const Options& options) {
   const FigureData data = load(options, options.count);
-  Table table("bulk", {"into", "rows", "one_by_one_s", "at_once_s", "ratio"}, options.json);
+  Table table("bulk", {"into", "rows", "one_by_one_s", "at_once_s", "ratio", "while_built_b"}, options.json);
   const auto one_by_one = [&](Index& index, std::size_t first, std::size_t count) {
     const auto begin = Clock::now();
     for (std::size_t i = first; i < first + count; ++i) must(index.put(static_cast<std::int64_t>(i), data.row(i)));
     return milliseconds_since(begin) / 1000;
   };
-  const auto at_once = [&](Index& index, std::size_t first, std::size_t count) {
-    const auto begin = Clock::now();
-    put_rows(index, data, first, count);
-    return milliseconds_since(begin) / 1000;
-  };
-  const auto add = [&](const std::string& into, std::size_t rows, double slow, double fast) {
-    table.add({into, std::to_string(rows), fixed(slow, 2), fixed(fast, 2), fixed(slow / fast, 2)});
+  const auto add = [&](const std::string& into, std::size_t rows, double slow, AtOnce fast) {
+    table.add({into, std::to_string(rows), slow > 0 ? fixed(slow, 2) : "-", fixed(fast.seconds, 2),
+               slow > 0 ? fixed(slow / fast.seconds, 2) : "-", fixed(fast.memory, 0)});
   };
   {
     const std::size_t rows = std::min<std::size_t>(data.rows(), 100'000);
     const auto slow = make_index(options, data);
     const auto fast = make_index(options, data);
-    const double fast_seconds = at_once(*fast, 0, rows);
-    add("an empty one", rows, one_by_one(*slow, 0, rows), fast_seconds);
+    const AtOnce taken = put_at_once(*fast, data, 0, rows);
+    add("an empty one", rows, one_by_one(*slow, 0, rows), taken);
   }
   const std::size_t added = std::min<std::size_t>(data.rows() / 10, 100'000);
-  const auto index = build(options, data, data.rows() - added);
+  const auto index = make_index(options, data);
+  add("an empty one", data.rows() - added, 0, put_at_once(*index, data, 0, data.rows() - added));
   // In tenths, so that both see the same index and the same noise.
   const std::size_t part = added / 20;
   double slow = 0;
-  double fast = 0;
+  AtOnce fast;
   for (std::size_t first = data.rows() - added; first + 2 * part <= data.rows(); first += 2 * part) {
     slow += one_by_one(*index, first, part);
-    fast += at_once(*index, first + part, part);
+    const AtOnce taken = put_at_once(*index, data, first + part, part);
+    fast = {fast.seconds + taken.seconds, std::max(fast.memory, taken.memory)};
   }
   add(std::to_string(data.rows() - added), added / 2, slow, fast);
 }
