@@ -19,6 +19,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "loam/vector/index.hpp"
+#include "loam/vector/locality.hpp"
 #include "vector_figures.hpp"
 
 namespace loam::bench {
@@ -533,6 +535,40 @@ void bulk(const Options& options) {
   add(std::to_string(data.rows() - added), added / 2, slow, fast);
 }
 
+// --- sharing
+
+/// What vectors that come together could share if they were searched for together: how many of the candidates for edges of
+/// so many that follow one another, in the order in which they are linked, differ.
+void sharing(const Options& options) {
+  const FigureData data = load(options, options.count);
+  const std::size_t added = data.rows() / 10;
+  const auto index = build(options, data, data.rows() - added);
+  constexpr std::size_t candidates = 160;
+  constexpr std::array<std::size_t, 3> groups{2, 4, 16};
+  Table table("sharing", {"part", "different_of_2", "different_of_4", "different_of_16"}, options.json);
+  for (const std::size_t part : {added / 20, added / 2, added}) {
+    const std::span<const float> rows = data.rows(data.rows() - part, part);
+    const auto order = must(vector::order_by_locality(rows, data.dimension(), vector::Distance::cosine, options.seed, 2));
+    std::vector<std::string> cells{std::to_string(part)};
+    for (const std::size_t group : groups) {
+      std::vector<double> different;
+      for (std::size_t first = 0; different.size() < options.queries && first + group <= part;
+           first += std::max(group, part / options.queries)) {
+        std::set<std::int64_t> ids;
+        for (std::size_t i = first; i < first + group; ++i) {
+          const auto found = must(index->search(rows.subspan(order[i] * data.dimension(), data.dimension()),
+                                                {.k = candidates, .ef = candidates}));
+          for (const Neighbour& one : found.neighbours) ids.insert(one.id);
+        }
+        different.push_back(static_cast<double>(ids.size()) / static_cast<double>(group * candidates));
+      }
+      cells.push_back(
+          fixed(std::accumulate(different.begin(), different.end(), 0.0) / static_cast<double>(different.size()), 2));
+    }
+    table.add(cells);
+  }
+}
+
 // --- range
 
 void range(const Options& options) {
@@ -604,7 +640,7 @@ struct Figure {
   void (*run)(const Options&);
 };
 constexpr Figure figures[] = {{"filters", filters}, {"updates", updates}, {"churn", churn}, {"threads", threads},
-                              {"bulk", bulk},       {"range", range},     {"flat", flat}};
+                              {"bulk", bulk},       {"sharing", sharing}, {"range", range}, {"flat", flat}};
 
 Options parse(std::span<char*> arguments) {
   Options options;
@@ -646,13 +682,14 @@ Options parse(std::span<char*> arguments) {
 int run(std::span<char*> arguments) {
   const Options options = parse(arguments);
   for (const Figure& figure : figures) {
-    if (options.figure != figure.name) continue;
+    if (options.figure != figure.name && !options.figure.empty()) continue;
     figure.run(options);
-    return 0;
+    if (options.figure == figure.name) return 0;
   }
+  if (options.figure.empty()) return 0;
   std::fprintf(stderr,
-               "usage: loam_vector_index_bench FIGURE [--data DIR --set NAME] [--count N] [--queries N] [--seed S]\n"
-               "  [--directory DIR] [--passes N] [--ef N] [--only KIND] [--json]; figures:");
+               "usage: loam_vector_index_bench [FIGURE] [--data DIR --set NAME] [--count N] [--queries N] [--seed S]\n"
+               "  [--directory DIR] [--passes N] [--ef N] [--only KIND] [--json]; without FIGURE all, of which there are:");
   for (const Figure& figure : figures) std::fprintf(stderr, " %s", figure.name);
   std::fprintf(stderr, "\n");
   return 2;

@@ -296,8 +296,7 @@ class Searcher {
          {{"memory_bytes_per_vector", each(stats.memory_bytes)},
           {"full_bytes_per_vector", each(stats.full_bytes)},
           {"layers", stats.layers},
-          {"duplicates", stats.duplicates},
-          {"unlinked", stats.unlinked}}},
+          {"duplicates", stats.duplicates}}},
         {"efforts", efforts},
     };
   }

@@ -27,6 +27,8 @@ ROOT = HERE.parent.parent
 PROGRAM = ROOT / "build/release/bench/loam_vector_search_bench"
 BASELINE = "hnswlib-m16"
 DEFAULT_SETS = ("source-384-100k", "packages-384", "source-1536-200k", "source-384")
+PAGE = ("source-384-100k", "source-384", "source-768-100k", "source-1536-200k", "packages-384", "clusters-384-100k",
+        "uniform-384-100k")  # fmt: skip
 # Of a million vectors only the strongest of each library: building is what takes the time.
 LARGE = 500_000
 LARGE_PEERS = (
@@ -297,7 +299,7 @@ def main():
                         help="another configuration of Loam, such as 'loam 4-bit=--bits 4'")  # fmt: skip
     parser.add_argument("--add", action="store_true", help="keep what was measured before of other libraries")
     parser.add_argument("--without-loam", action="store_true")
-    parser.add_argument("--report", action="store_true", help="only write the pages, from what was measured before")
+    parser.add_argument("--report", action="store_true", help="only write the page, from what was measured before")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results")
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)
@@ -321,7 +323,7 @@ def main():
         make_data(options.data, sets)
         for name in sets:
             Bench(options, name).run()
-    report.write(options.data, options.out, sets)
+    report.write(options.data, options.out, PAGE)
 
 
 if __name__ == "__main__":

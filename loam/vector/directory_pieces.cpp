@@ -76,10 +76,17 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::stri
 
 Result<std::unique_ptr<DirectoryPieces>> DirectoryPieces::open(const std::filesystem::path& directory) {
   const std::string name = directory.string();
-  if (::mkdir(name.c_str(), 0700) != 0 && errno != EEXIST) return failure("make the directory " + name, errno);
+  const bool made = ::mkdir(name.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return failure("make the directory " + name, errno);
   const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return failure("open the directory " + name, errno);
-  return std::unique_ptr<DirectoryPieces>(new DirectoryPieces(directory, fd));
+  std::unique_ptr<DirectoryPieces> pieces(new DirectoryPieces(directory, fd));
+  if (made) {
+    // Or a loss of power would take it, and what is durable in it.
+    const File above(::openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (above.fd() < 0 || ::fsync(above.fd()) != 0) return failure("sync the directory above " + name, errno);
+  }
+  return pieces;
 }
 
 DirectoryPieces::~DirectoryPieces() { ::close(fd_); }

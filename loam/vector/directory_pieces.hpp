@@ -29,8 +29,9 @@ class DirectoryPieces final : public PieceSink, public PieceSource {
   Result<std::optional<std::vector<std::byte>>> read(std::string_view name, std::size_t bytes_max) override;
   std::optional<std::filesystem::path> file(std::string_view name) override;
 
-  /// Deletes the pieces that do not belong to `saved`, and what interrupted writes left. The number of files. Others than
-  /// pieces are left alone; maps of deleted ones stay good.
+  /// Deletes the pieces that do not belong to `saved`, which is the last checkpoint (not after a save that failed with
+  /// Outcome::unknown: what it wrote may be the last one), and what interrupted writes left. The number of files. Others
+  /// than pieces are left alone; maps of deleted ones stay good.
   Result<std::size_t> remove_others(const SaveReport& saved);
 
  private:

@@ -95,12 +95,11 @@ void Graph::descend(Scratch& scratch) const { descend_to(0, NarrowScorer{*this, 
 
 // False when the layer is empty.
 template <class Scorer>
-bool Graph::search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const {
+bool Graph::search_for_edges(const Layer& layer, Slot slot, std::size_t wanted, const Scorer& scorer,
+                             Scratch& scratch) const {
   scratch.candidates.clear();
   if (scratch.entries.empty()) return false;
   std::size_t ignored = 0;
-  const std::size_t wanted =
-      layer.lowest() ? options_.ef_construction : std::max<std::size_t>(options_.ef_construction / 2, 16);
   // Nodes that are leaving stay where they are until they are swept, and may be all that is near: then it looks farther.
   for (std::size_t ef = wanted; scratch.candidates.size() < wanted / 2; ef *= 2) {
     scratch.pool.clear(ef, 2 * ef);
@@ -128,45 +127,47 @@ void Graph::with_scorer(Slot slot, Scratch& scratch, Body body) const {
   body(NarrowScorer{*this, scratch.query});
 }
 
-void Graph::link(Slot slot, Scratch& scratch, Slot chain_below) {
-  with_scorer(slot, scratch, [&](const auto& scorer) { link_with(slot, chain_below, scorer, scratch); });
+void Graph::link(Slot slot, Scratch& scratch, LinkOptions options) {
+  if (options.ef == 0) options.ef = options_.ef_construction;
+  with_scorer(slot, scratch, [&](const auto& scorer) { link_with(slot, options, scorer, scratch); });
 }
 
 // The nearest nodes of the lowest layer, measured, in scratch.candidates.
 void Graph::find_candidates(Slot slot, Scratch& scratch) const {
   with_scorer(slot, scratch, [&](const auto& scorer) {
     descend_to(0, scorer, scratch);
-    search_for_edges(lowest_, slot, scorer, scratch);
+    search_for_edges(lowest_, slot, options_.ef_construction, scorer, scratch);
   });
   measure(slot, scratch.candidates, scratch);
 }
 
 template <class Scorer>
-void Graph::link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch) {
+void Graph::link_with(Slot slot, const LinkOptions& options, const Scorer& scorer, Scratch& scratch) {
   for (;;) {
     descend_to(0, scorer, scratch);
-    if (search_for_edges(lowest_, slot, scorer, scratch)) break;
+    if (search_for_edges(lowest_, slot, options.ef, scorer, scratch)) break;
     if (lowest_.become_first_root(slot)) break;
     // Somebody else became the first: there is something to search now. Or all that is left is closing.
     std::this_thread::yield();
   }
   if (!scratch.candidates.empty()) {
     measure(slot, scratch.candidates, scratch);
-    if (chain_to_equal(slot, chain_below, scratch)) return;
+    if (chain_to_equal(slot, options.chain_below, scratch)) return;
     connect(lowest_, slot, slot, scratch);
   }
+  const std::size_t upper_ef = std::max<std::size_t>(options_.ef_construction / 2, 16);
   Node below = slot;
   for (std::size_t level = 1; level <= level_of(slot); ++level) {
     Layer& layer = *upper_[level - 1];
     descend_to(level, scorer, scratch);
-    const bool found = search_for_edges(layer, slot, scorer, scratch);
+    const bool found = search_for_edges(layer, slot, upper_ef, scorer, scratch);
     const Node node = layer.add(slot, below, narrow_record(slot));
     if (node == no_node) return;  // without memory the slot is missing from this layer, and is found all the same
     below = node;
     if (!found) {
       if (layer.become_first_root(node)) continue;
       descend_to(level, scorer, scratch);
-      if (!search_for_edges(layer, slot, scorer, scratch)) {
+      if (!search_for_edges(layer, slot, upper_ef, scorer, scratch)) {
         layer.forget(slot);
         layer.free(node);
         return;

@@ -77,6 +77,11 @@ struct Scratch {
   std::vector<Node> nodes;
 };
 
+struct LinkOptions {
+  Slot chain_below = no_node;  ///< of equal vectors only those in slots below are chained to
+  std::size_t ef = 0;          ///< candidates looked for in the lowest layer; 0: ef_construction
+};
+
 /// Functions that take a Scratch are *thread-safe*, each call with its own, while its caller is pinned (reader_epochs.hpp).
 class Graph {
  public:
@@ -93,8 +98,7 @@ class Graph {
   void encode(Slot slot, const float* vector);
 
   /// Puts an encoded slot into the graph.
-  /// Of equal vectors only those in slots below `chain_below` are chained to.
-  void link(Slot slot, Scratch& scratch, Slot chain_below = no_node);
+  void link(Slot slot, Scratch& scratch, LinkOptions options = {});
   enum class Unlinked : std::uint8_t {
     yes,
     kept_for_chain,  ///< equal vectors hang on it: it stays until it comes back as the anchor of another call
@@ -213,12 +217,12 @@ class Graph {
   template <class Scorer>
   void descend_to(std::size_t layer, const Scorer& scorer, Scratch& scratch) const;
   template <class Scorer>
-  void link_with(Slot slot, Slot chain_below, const Scorer& scorer, Scratch& scratch);
+  void link_with(Slot slot, const LinkOptions& options, const Scorer& scorer, Scratch& scratch);
   template <class Body>
   void with_scorer(Slot slot, Scratch& scratch, Body body) const;
   void find_candidates(Slot slot, Scratch& scratch) const;
   template <class Scorer>
-  bool search_for_edges(const Layer& layer, Slot slot, const Scorer& scorer, Scratch& scratch) const;
+  bool search_for_edges(const Layer& layer, Slot slot, std::size_t wanted, const Scorer& scorer, Scratch& scratch) const;
 
   bool chain_to_equal(Slot slot, Slot chain_below, Scratch& scratch);
   bool push_chain(Slot head, Slot member);

@@ -17,6 +17,9 @@ namespace {
 constexpr float infinite = std::numeric_limits<float>::infinity();
 /// One of so many is linked before the others, and all that are in upper layers.
 constexpr std::uint32_t first_ones_stride = 8;
+/// Candidates they look for, or two fifths of ef_construction: more of so few make no better graph. With 40, walks ended in
+/// the wrong one of many clumps.
+constexpr std::size_t first_ones_ef = 64;
 /// Candidates of which a node chooses the edges it keeps.
 constexpr std::size_t settle_max = 96;
 static_assert(settle_max >= edges_max && settle_max <= prune_candidates_max);
@@ -113,8 +116,10 @@ Result<void> GraphBuild::link_first_ones() {
   std::vector<Place> places;
   for (Place place = 0; place < nodes_.size(); ++place)
     if (is_first_one(place) || graph_.level_of(node(place)) > 0) places.push_back(place);
+  const std::size_t ef_construction = graph_.options().ef_construction;
+  const std::size_t ef = std::min(ef_construction, std::max(first_ones_ef, ef_construction * 2 / 5));
   return for_all(places.size(), 1, [&](std::size_t i, Worker& worker) {
-    graph_.link(node(places[i]), worker.scratch);
+    graph_.link(node(places[i]), worker.scratch, {.ef = ef});
     in_tree_[places[i]] = 1;
   });
 }

@@ -78,8 +78,7 @@ const IndexOptions& Index::options() const noexcept { return state_->options; }
 Result<void> Index::maintain(const Context& context) {
   LOAM_TRY(context.check("maintaining a vector index"));
   const std::shared_lock gate(state_->gate);
-  state_->maintain_all();
-  return {};
+  return state_->maintain_all(context);
 }
 
 Result<void> Index::promote(std::size_t threads, const Context& context) {
@@ -103,7 +102,7 @@ IndexStats Index::stats() const {
     const std::lock_guard lock(state.commit_mutex);
     stats.memory_bytes += state.ids.bytes();
   }
-  stats.memory_bytes += sizeof(State) + state.live.bytes();
+  stats.memory_bytes += sizeof(State) + state.live.bytes() + state.flat_states.bytes();
   stats.full_bytes = state.full.bytes();
   stats.full_mapped = state.full.mapped();
   const ReaderEpochs::Pin pin(state.epochs);

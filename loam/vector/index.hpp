@@ -94,16 +94,15 @@ struct IndexStats {
   std::size_t free_slots = 0;
   std::size_t waiting_slots = 0;  ///< erased, not yet repaired or swept
   std::size_t duplicates = 0;     ///< vectors equal to another one, chained to it
-  std::size_t unlinked = 0;       ///< scanned by every search until they are linked
   std::size_t layers = 0;         ///< 0: flat
   unsigned code_bits = 0;
-  std::size_t memory_bytes = 0;  ///< codes, edges and maps
+  std::size_t memory_bytes = 0;  ///< codes, edges, states and maps
   std::size_t full_bytes = 0;    ///< full vectors, wide codes and ids
   bool full_mapped = false;      ///< full_bytes are file pages, not memory
   std::uint64_t sequence = 0;
 };
 
-/// What verify() found; healthy when the four counts are 0.
+/// What verify() found; healthy when the five counts are 0.
 struct Audit {
   std::size_t live = 0;
   std::size_t unreachable = 0;  ///< live, but on no path from the entry
@@ -121,7 +120,9 @@ struct SaveReport;
 struct LoadOptions;
 struct LoadedIndex;
 
-/// *thread-safe*. Searches take no lock; changes run in parallel with each other and with searches.
+/// *thread-safe*. Searches take no lock; changes run in parallel with each other and with searches. Changes wait while
+/// promote(), compact(), verify() or save() has the index, and find(), slot_of() and size() for the moment in which another
+/// thread's change becomes visible. Beyond 128 threads that search at the same time the next one waits for one of them.
 class Index {
  public:
   /// invalid_argument for options out of range, naming them.
@@ -160,7 +161,8 @@ class Index {
   std::uint64_t sequence() const noexcept;
   const IndexOptions& options() const noexcept;
 
-  /// Links what waits, repairs around what was erased, sweeps, and makes erased slots usable again.
+  /// Repairs around what was erased, sweeps, and makes erased slots usable again. Fails only as the context does: the rest
+  /// waits for the next changes.
   Result<void> maintain(const Context& context = {});
   /// Moves vectors out of the last chunks into free slots and gives the memory of emptied chunks back. Slots change.
   Result<void> compact(const Context& context = {});
@@ -179,6 +181,8 @@ class Index {
   /// where it has to be built.
   static Result<LoadedIndex> load(PieceSource& source, const LoadOptions& options, const Context& context = {});
 
+  /// Looks at every edge and id, at the codes that layers above keep, and whether each live vector can be reached. Changes
+  /// wait; searches do not. O(memory).
   Result<Audit> verify() const;
   IndexStats stats() const;
 
@@ -186,6 +190,7 @@ class Index {
   struct State;
   class Search;
   class Loading;
+  friend struct IndexTestAccess;
   explicit Index(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

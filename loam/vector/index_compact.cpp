@@ -62,7 +62,7 @@ Result<void> Index::State::move_down(Slot slot, Slot limit) {
   if (Graph* now = graph.load(std::memory_order_acquire)) {
     now->encode(lower, vector.data());
     const ReaderEpochs::Pin pin(epochs);
-    now->link(lower, scratch_of(pin), limit);
+    now->link(lower, scratch_of(pin), {.chain_below = limit});
   } else {
     flat_state(lower).store(0, std::memory_order_release);
   }
@@ -103,7 +103,7 @@ Result<void> Index::compact(const Context& context) {
     LOAM_TRY(context.check("compacting a vector index"));
     const std::unique_lock alone(state.gate);
     state.wait_for_readers();
-    state.maintain_all();
+    LOAM_TRY(state.maintain_all(context));
     std::size_t free = 0;
     {
       const std::lock_guard lock(state.slots_mutex);
@@ -112,7 +112,7 @@ Result<void> Index::compact(const Context& context) {
     const Slot limit = state.slot_end.load() - static_cast<Slot>(free);
     LOAM_TRY(const std::size_t moved, state.move_some(limit));
     if (moved > 0) continue;
-    state.maintain_all();
+    LOAM_TRY(state.maintain_all(context));
     state.cut_slots();
     return {};
   }

@@ -172,6 +172,22 @@ const LargeData& large() {
   return shared;
 }
 
+TEST(Filter, OfWhateverRateComparesHardlyMoreThanItsScanWouldAndItsWalkMay) {
+  constexpr std::size_t ef = 20;
+  for (const Lie lie : {Lie::anywhere, Lie::nearest, Lie::farthest}) {
+    for (const double rate : {0.9, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001}) {
+      for (std::size_t query = 0; query < large().queries.count(); ++query) {
+        const auto passing = large().passing(query, rate, lie);
+        const SlotBitmap filter = large().filter_of(passing);
+
+        const auto found = large().index->search(large().queries[query], {.k = k, .ef = ef, .filter = &filter}).value();
+
+        EXPECT_LE(found.estimates, passing.size() + 120 * ef) << static_cast<int>(lie) << ", " << rate;
+      }
+    }
+  }
+}
+
 // The graph is walked, and where what passes lies far from the query, that shows soon.
 TEST(Filter, OfMuchOfALargeIndexWalksTheGraphUnlessItIsFarAway) {
   const Index& index = *large().index;

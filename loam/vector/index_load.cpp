@@ -82,6 +82,8 @@ class PieceReader {
     const std::size_t offset = payload_offset(static_cast<PieceKind>(wanted.entry.kind));
     auto chunk = ChunkMemory::of_file(file, offset, payload->size(), piece_records * wanted.record_bytes);
     if (!chunk.ok()) return std::optional<bool>();
+    // It was opened once more: its name may be that of another file by now, which nobody has checked.
+    if (std::memcmp(chunk.value().data(), payload->data(), payload->size()) != 0) return std::optional<bool>();
     records.adopt(first / piece_records, std::move(chunk).value());
     LOAM_TRY(records.reserve(first + wanted.record_count - 1));  // which counts them
     return std::optional(true);

@@ -83,7 +83,7 @@ SlotBitmap Index::State::unused_slots() {
 Result<SaveReport> Index::State::save(PieceSink& sink, std::uint64_t since, const Context& context) {
   {
     const std::shared_lock shared(gate);
-    maintain_all();
+    LOAM_TRY(maintain_all(context));
   }
   const std::unique_lock alone(gate);
   if (since > saved.checkpoint)

@@ -666,7 +666,7 @@ Result<RangeResult> Index::search_range(std::span<const float> query, const Rang
                             std::to_string(limits::search_k_max * 10 - 1));
   const std::size_t base_ef = options.ef != 0 ? options.ef : state_->options.ef_search;
   RangeResult range;
-  // Twice as many until the farthest lies outside. Where nothing is inside, the first step ends it.
+  // Four times as many until the farthest lies outside. Where nothing is inside, the first step ends it.
   for (std::size_t k = 16;; k *= 4) {
     k = std::min(k, options.limit + 1);
     const bool all = options.exact || k > range_walk_max;

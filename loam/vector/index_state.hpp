@@ -70,7 +70,7 @@ struct Index::State {
   // --- upkeep (index_upkeep.cpp)
   void maintain_some();
   void maintain_after(std::size_t changes, std::size_t threads);
-  void maintain_all();
+  Result<void> maintain_all(const Context& context = {});
   bool unlink_one();
   enum class Sweep : std::uint8_t {
     when_many,
@@ -79,6 +79,7 @@ struct Index::State {
   };
   bool sweep_some(Node count, Sweep when);
   bool free_some();
+  void free_flat_states();
   Result<void> promote_locked(std::size_t threads, const Context& context);
   /// A failure is the next one's to make up for: the change that made the index large has been made.
   void promote_if_large(std::size_t threads = 1, const Context& context = {});
@@ -114,7 +115,8 @@ struct Index::State {
   const IndexOptions options;
   FullVectors full;
   BitArray live;
-  RecordArray flat_states;  // NodeState words, while there is no graph
+  RecordArray flat_states;                           // NodeState words, while there is no graph
+  std::atomic<std::uint64_t> flat_states_epoch = 0;  // when they may be freed; 0: never, or they have been
   mutable ReaderEpochs epochs;
   mutable std::array<std::unique_ptr<Scratch>, ReaderEpochs::reader_count_max> scratches;  // of the holder of the pin
   std::atomic<std::uint64_t> sequence = 0;

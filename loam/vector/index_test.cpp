@@ -589,11 +589,25 @@ TEST(Index, TakesFewBytesOfMemoryForEachVector) {
     const Rows rows = normal_rows(2 * count, limit.dimension, 62);
     const std::span<const float> all = rows.values;
     ASSERT_TRUE(index->put_many(ids_from(0, count), all.first(all.size() / 2), 2).ok());
+    ASSERT_TRUE(index->maintain().ok());
     const std::size_t of_half = index->stats().memory_bytes;
     ASSERT_TRUE(index->put_many(ids_from(count, count), all.last(all.size() / 2), 2).ok());
 
     EXPECT_LE(index->stats().memory_bytes - of_half, count * limit.bytes_max) << limit.dimension << " dimensions";
   }
+}
+
+// They used to stay for as long as the index did, and were not counted.
+TEST(Index, WithAGraphGivesTheStatesOfItsFlatTimeBack) {
+  constexpr std::size_t count = 1000;
+  auto index = Index::create({.dimension = 4, .ef_construction = 16, .flat_max = count}).value();
+  ASSERT_TRUE(index->put_many(ids_from(0, count), normal_rows(count, 4, 63).values, 1).ok());
+  ASSERT_TRUE(index->promote().ok());
+  const std::size_t promoted = index->stats().memory_bytes;
+
+  ASSERT_TRUE(index->maintain().ok());
+
+  EXPECT_EQ(promoted - index->stats().memory_bytes, count * 8);
 }
 
 TEST(Index, FilesOfADirectoryHoldWhatMemoryWould) {

@@ -108,6 +108,7 @@ bool Index::State::free_some() {
 }
 
 void Index::State::maintain_some() {
+  free_flat_states();
   if (waiting.load(std::memory_order_relaxed) == 0) return;
   for (unsigned i = 0; i < unlinked_per_change; ++i)
     if (!unlink_one()) break;
@@ -127,13 +128,28 @@ void Index::State::maintain_after(std::size_t changes, std::size_t threads) {
 }
 
 // Until nothing waits, or only for those who read.
-void Index::State::maintain_all() {
-  for (bool more = true; more;) {
+Result<void> Index::State::maintain_all(const Context& context) {
+  bool more = true;
+  const auto all = [&](auto step) -> Result<void> {
+    for (; step(); more = true) LOAM_TRY(context.check("maintaining a vector index"));
+    return {};
+  };
+  while (more) {
     more = false;
-    while (unlink_one()) more = true;
-    while (sweep_some(1u << 16, Sweep::even_if_few)) more = true;
-    while (free_some()) more = true;
+    LOAM_TRY(all([&] { return unlink_one(); }));
+    LOAM_TRY(all([&] { return sweep_some(1u << 16, Sweep::even_if_few); }));
+    LOAM_TRY(all([&] { return free_some(); }));
   }
+  free_flat_states();
+  return {};
+}
+
+// Of a graph nobody reads them who began after it was there.
+void Index::State::free_flat_states() {
+  const std::uint64_t epoch = flat_states_epoch.load(std::memory_order_relaxed);
+  if (epoch == 0 || epoch > epochs.settled()) return;
+  const std::lock_guard lock(slots_mutex);
+  if (flat_states_epoch.exchange(0) != 0) flat_states.cut(0);
 }
 
 GraphOptions Index::State::graph_options() const {
@@ -197,6 +213,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   }
   graph_owner = std::move(fresh);
   graph.store(graph_owner.get(), std::memory_order_release);
+  flat_states_epoch.store(epochs.advance());
   return {};
 }
 

@@ -230,7 +230,7 @@ Result<void> Index::apply(std::span<const Change> changes, std::uint64_t sequenc
     const std::shared_lock gate(state.gate);
     LOAM_TRY(state.add_all(ids, rows, threads, {}, writes, sequence));
   }
-  state.promote_if_large();
+  state.promote_if_large(threads);
   return {};
 }
 
