@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "loam/vector/chunk_memory.hpp"
 #include "loam/vector/index.hpp"
 #include "loam/vector/locality.hpp"
 #include "vector_figures.hpp"
@@ -612,6 +613,63 @@ void range(const Options& options) {
   }
 }
 
+// --- sizes
+
+/// To read two lines of each of many records at random, 16 of them under way at a time, as codes of neighbours are: what an
+/// estimate cannot do without.
+double two_lines_ns(std::size_t records, std::size_t seed) {
+  constexpr std::size_t record_bytes = 192;  // codes and edges of 384 dimensions
+  constexpr std::size_t together = 16;
+  const auto memory = must(vector::ChunkMemory::anonymous(records * record_bytes));
+  std::memset(memory.data(), 1, records * record_bytes);
+  std::mt19937_64 random(seed);
+  std::vector<std::uint32_t> order(1 << 20);
+  for (std::uint32_t& one : order) one = static_cast<std::uint32_t>(random() % records);
+  std::uint64_t sum = 0;
+  std::vector<double> passes;
+  for (int pass = 0; pass < 5; ++pass) {
+    const auto begin = Clock::now();
+    for (std::size_t first = 0; first < order.size(); first += together) {
+      for (std::size_t i = first; i < first + together; ++i)
+        for (const std::size_t line : {0u, 64u}) __builtin_prefetch(memory.data() + order[i] * record_bytes + line);
+      for (std::size_t i = first; i < first + together; ++i)
+        for (const std::size_t line : {0u, 64u})
+          sum += static_cast<std::uint64_t>(memory.data()[order[i] * record_bytes + line]);
+    }
+    passes.push_back(1e6 * milliseconds_since(begin) / static_cast<double>(order.size()));
+  }
+  if (sum != 10 * order.size()) std::abort();  // so that nothing is left out
+  return median(passes);
+}
+
+/// What memory costs: the same effort in indexes of more and more vectors. The smallest is in the caches of a core.
+void sizes(const Options& options) {
+  const FigureData data = load(options, options.count);
+  const std::size_t ef = options.ef != 0 ? options.ef : 28;
+  Table table("sizes", {"vectors", "ef", "estimates", "distances", "mean_us", "ns_per_estimate", "two_lines_ns"},
+              options.json);
+  for (std::size_t count = 5'000; count <= data.rows(); count = count == 5'000 ? 10'000 : count * 10) {
+    const auto index = build(options, data, count);
+    double estimates = 0;
+    double distances = 0;
+    std::vector<double> passes;
+    for (std::size_t pass = 0; pass < 4 * options.passes; ++pass) {
+      estimates = distances = 0;
+      const auto begin = Clock::now();
+      for (std::size_t q = 0; q < data.queries(); ++q) {
+        const auto found = must(index->search(data.query(q), {.k = k, .ef = ef}));
+        estimates += static_cast<double>(found.estimates);
+        distances += static_cast<double>(found.distances);
+      }
+      passes.push_back(1000 * milliseconds_since(begin) / static_cast<double>(data.queries()));
+    }
+    estimates /= static_cast<double>(data.queries());
+    distances /= static_cast<double>(data.queries());
+    table.add({std::to_string(count), std::to_string(ef), fixed(estimates, 0), fixed(distances, 1), fixed(median(passes), 1),
+               fixed(1000 * median(passes) / estimates, 1), fixed(two_lines_ns(count, options.seed), 1)});
+  }
+}
+
 // --- flat
 
 /// Before there is a graph: every search is exact.
@@ -639,8 +697,9 @@ struct Figure {
   const char* name;
   void (*run)(const Options&);
 };
-constexpr Figure figures[] = {{"filters", filters}, {"updates", updates}, {"churn", churn}, {"threads", threads},
-                              {"bulk", bulk},       {"sharing", sharing}, {"range", range}, {"flat", flat}};
+constexpr Figure figures[] = {{"filters", filters}, {"updates", updates}, {"churn", churn},
+                              {"threads", threads}, {"bulk", bulk},       {"sharing", sharing},
+                              {"range", range},     {"sizes", sizes},     {"flat", flat}};
 
 Options parse(std::span<char*> arguments) {
   Options options;
