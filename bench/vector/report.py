@@ -155,6 +155,26 @@ def lead_table(comparison):
     return table(["Loam's queries per second for each of", *named(TARGETS)], rows)
 
 
+def recall_at_effort(results, k, effort):
+    """Between two efforts that were measured, by the logarithm of the effort."""
+    points = sorted((int(one["effort"]), one["recall"]) for one in results if one["k"] == k)
+    for (low, before), (high, after) in zip(points, points[1:]):
+        if low <= effort <= high:
+            return before + (after - before) * math.log(effort / low) / math.log(high / low)
+    return None
+
+
+def effort_table(comparison):
+    """What the graphs are worth: Loam's ef and hnswlib's mean about the same."""
+    efforts = ((10, 20), (10, 40), (10, 80), (10, 160), (100, 160), (100, 240), (100, 400))
+    rows = []
+    for name in ("loam", BASELINE):
+        if name in comparison.members:
+            found = [recall_at_effort(comparison.members[name]["results"], k, effort) for k, effort in efforts]
+            rows.append([name, *(f"{recall:.4f}" if recall else "" for recall in found)])
+    return table(["recall", *(f"R@{k}, ef {effort}" for k, effort in efforts)], rows)
+
+
 def ranges_of_loam(comparison):
     """Between sessions, which are minutes apart: how sure the ratio is."""
     parts = []
@@ -238,7 +258,7 @@ def section(comparison):
         lines += [what + "; ".join(ranges) + ".", ""]
     if comparison.name in WANTED:
         lines += [f"Wanted: {WANTED[comparison.name]} times hnswlib at each of the four, and ahead of every library.", ""]
-    for further in (lead_table(comparison), latency_table(comparison)):
+    for further in (lead_table(comparison), effort_table(comparison), latency_table(comparison)):
         lines += [*further, ""] if further else []
     if comparison.failures:
         lines += ["Not measured: " + "; ".join(f"{name} ({why})" for name, why in comparison.failures.items()) + ".", ""]
