@@ -130,14 +130,11 @@ Result<ChunkMemory> ChunkMemory::mapped(const std::filesystem::path& directory, 
 }
 
 // The file is put over the beginning of memory that is there already: the kernel fills its last page up with zeros.
-Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std::size_t offset, std::size_t file_bytes,
-                                         std::size_t bytes) {
+Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std::size_t file_bytes, std::size_t bytes) {
   const std::string name = file.string();
   if (file_bytes > bytes)
     return invalid_argument("a chunk of " + std::to_string(bytes) + " bytes cannot begin with " +
                             std::to_string(file_bytes) + " of " + name);
-  if (offset % page_bytes() != 0)
-    return unsupported("pages of this machine do not begin at byte " + std::to_string(offset) + " of a file");
   const File opened(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait
   if (opened.fd() < 0 && errno == ENOENT) return not_found("there is no file " + name);
   if (opened.fd() < 0) return failure("open " + name, errno);
@@ -145,20 +142,29 @@ Result<ChunkMemory> ChunkMemory::of_file(const std::filesystem::path& file, std:
   if (::fstat(opened.fd(), &status) != 0) return failure("read the size of " + name, errno);
   if (!S_ISREG(status.st_mode)) return failed_precondition(name + " is no regular file");
   const auto size = static_cast<std::size_t>(status.st_size);
-  if (offset > size || file_bytes > size - offset)
-    return data_corruption(name + " has " + std::to_string(size) + " bytes, " + std::to_string(file_bytes) + " from byte " +
-                           std::to_string(offset) + " on were expected");
+  if (file_bytes > size)
+    return data_corruption(name + " has " + std::to_string(size) + " bytes, " + std::to_string(file_bytes) +
+                           " were expected");
   LOAM_TRY(ChunkMemory chunk, anonymous(bytes));
   chunk.mapped_file_ = true;
   if (file_bytes == 0) return chunk;
-  void* data = ::mmap(chunk.data_, file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, opened.fd(),
-                      static_cast<off_t>(offset));
+  void* data = ::mmap(chunk.data_, file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, opened.fd(), 0);
   if (data == MAP_FAILED) return failure("map " + std::to_string(file_bytes) + " bytes of " + name, errno);
   const std::size_t page = page_bytes();
   const std::size_t mapped_end = std::min(bytes, (file_bytes + page - 1) / page * page);
-  if (size - offset > file_bytes && mapped_end > file_bytes)
-    std::memset(chunk.data_ + file_bytes, 0, mapped_end - file_bytes);
+  if (size > file_bytes && mapped_end > file_bytes) std::memset(chunk.data_ + file_bytes, 0, mapped_end - file_bytes);
   return chunk;
+}
+
+Result<void> ChunkMemory::cut_front(std::size_t bytes) {
+  if (bytes % page_bytes() != 0 || bytes >= size_bytes_)
+    return unsupported("pages of this machine do not begin at byte " + std::to_string(bytes) + " of a chunk of " +
+                       std::to_string(size_bytes_));
+  if (bytes == 0) return {};
+  ::munmap(data_, bytes);
+  data_ += bytes;
+  size_bytes_ -= bytes;
+  return {};
 }
 
 void ChunkMemory::discard(std::size_t bytes) noexcept {

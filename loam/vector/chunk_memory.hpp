@@ -22,16 +22,17 @@ class ChunkMemory {
   /// reserved, so that a full disk is resource_exhausted here and not a SIGBUS later. failed_precondition when there is no
   /// such directory, permission_denied when it may not be written; errors name it.
   static Result<ChunkMemory> mapped(const std::filesystem::path& directory, std::size_t bytes);
-  /// `bytes` of memory that begin with `file_bytes` of a file from `offset` on; the rest is zero. What is written stays in
-  /// memory: the file is not changed. It must not be changed or cut by others either, though it may be unlinked. not_found
-  /// when there is no such file, data_corruption when it ends before, unsupported when `offset` is no multiple of the pages
-  /// of this machine.
-  static Result<ChunkMemory> of_file(const std::filesystem::path& file, std::size_t offset, std::size_t file_bytes,
-                                     std::size_t bytes);
+  /// `bytes` of memory that begin with the first `file_bytes` of a file; the rest is zero. What is written stays in memory:
+  /// the file is not changed. It must not be changed or cut by others either, though it may be unlinked. not_found when
+  /// there is no such file, data_corruption when it is shorter.
+  static Result<ChunkMemory> of_file(const std::filesystem::path& file, std::size_t file_bytes, std::size_t bytes);
   ~ChunkMemory();
   ChunkMemory(ChunkMemory&& other) noexcept;
   ChunkMemory& operator=(ChunkMemory&& other) noexcept;
 
+  /// Gives the first `bytes` bytes back: it begins behind them from now on. unsupported when that is within a page of this
+  /// machine; nothing is changed then. Nobody may be reading them.
+  Result<void> cut_front(std::size_t bytes);
   /// Gives the pages behind the first `bytes` bytes back; what is read there later is zero, or, of whole pages, what the
   /// file holds.
   void discard(std::size_t bytes) noexcept;

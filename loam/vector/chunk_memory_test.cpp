@@ -182,7 +182,9 @@ TEST_F(ChunkMemoryTest, BeginsWithAPartOfAFileAndNeverChangesIt) {
   const std::string contents = std::string(4096, 'h') + std::string(5000, 'p') + "behind";
   std::ofstream(file, std::ios::binary) << contents;
 
-  const ChunkMemory memory = ChunkMemory::of_file(file, 4096, 5000, 20'000).value();
+  ChunkMemory memory = ChunkMemory::of_file(file, 4096 + 5000, 4096 + 20'000).value();
+  ASSERT_EQ(memory.data()[0], std::byte{'h'});
+  ASSERT_TRUE(memory.cut_front(4096).ok());
 
   EXPECT_TRUE(memory.mapped_file());
   EXPECT_TRUE(page_aligned(memory));
@@ -199,11 +201,21 @@ TEST_F(ChunkMemoryTest, OfAFileThatIsMissingOrTooShortIsAnError) {
   const std::filesystem::path file = directory_ / "piece";
   std::ofstream(file, std::ios::binary) << std::string(5000, 'p');
 
-  EXPECT_EQ(ChunkMemory::of_file(directory_ / "none", 0, 1, 1).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(ChunkMemory::of_file(file, 4096, 905, 8192).error().code(), ErrorCode::data_corruption);
-  EXPECT_EQ(ChunkMemory::of_file(file, 100, 10, 8192).error().code(), ErrorCode::unsupported);
-  EXPECT_EQ(ChunkMemory::of_file(file, 0, 10, 5).error().code(), ErrorCode::invalid_argument);
-  EXPECT_EQ(ChunkMemory::of_file(directory_, 0, 1, 1).error().code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(ChunkMemory::of_file(directory_ / "none", 1, 1).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(ChunkMemory::of_file(file, 5001, 8192).error().code(), ErrorCode::data_corruption);
+  EXPECT_EQ(ChunkMemory::of_file(file, 10, 5).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(ChunkMemory::of_file(directory_, 1, 1).error().code(), ErrorCode::failed_precondition);
+}
+
+TEST_F(ChunkMemoryTest, IsNotCutWithinAPageNorAltogether) {
+  ChunkMemory memory = ChunkMemory::anonymous(20'000).value();
+  memory.data()[0] = std::byte{'x'};
+
+  for (const std::size_t bytes : {std::size_t{100}, std::size_t{20'480}})
+    EXPECT_EQ(memory.cut_front(bytes).error().code(), ErrorCode::unsupported);
+
+  EXPECT_EQ(memory.size_bytes(), 20'000u);
+  EXPECT_EQ(memory.data()[0], std::byte{'x'});
 }
 
 }  // namespace

@@ -30,13 +30,10 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 using Bytes = std::vector<std::byte>;
 
-const IndexOptions small{.dimension = 6, .distance = Distance::euclidean, .max_connections = 8, .ef_construction = 16};
-constexpr std::size_t small_count = 120;
 const IndexOptions larger{.dimension = 4, .distance = Distance::euclidean, .max_connections = 8, .ef_construction = 16};
 constexpr std::size_t larger_count = 4096 + 400;  // two pieces of each kind
 
@@ -103,8 +100,8 @@ class DamagedSmallDirectory : public DamagedDirectory {
   DamagedSmallDirectory() { save(*varied_index(small, small_count)); }
 };
 
+// Where pages are larger than the header of a piece, all are read.
 TEST_F(DamagedSmallDirectory, IsMappedWhileItIsWhole) {
-  if (::sysconf(_SC_PAGESIZE) > 4096) GTEST_SKIP() << "pages of this machine are too large: pieces are read";
   class Watched final : public PieceSource {
    public:
     explicit Watched(PieceSource& pieces) : pieces_(pieces) {}
@@ -122,9 +119,11 @@ TEST_F(DamagedSmallDirectory, IsMappedWhileItIsWhole) {
 
   const auto [index, report] = Index::load(source, {.directory = directory_.path()}).value();
 
-  EXPECT_THAT(source.names_read, Contains(name_of("slots-0")));
-  EXPECT_THAT(source.names_read, Not(Contains(StartsWith("full"))));
-  EXPECT_THAT(source.names_read, Not(Contains(StartsWith("wide"))));
+  const auto was_read = [&](const std::string& name) { return std::ranges::count(source.names_read, name_of(name)) > 0; };
+  const bool pages_are_larger = ::sysconf(_SC_PAGESIZE) > 4096;
+  EXPECT_TRUE(was_read("slots-0"));
+  EXPECT_EQ(was_read("full-0"), pages_are_larger);
+  EXPECT_EQ(was_read("wide-0"), pages_are_larger);
   EXPECT_TRUE(report.healthy()) << testing::PrintToString(report.findings);
   EXPECT_TRUE(index->stats().full_mapped);
   EXPECT_TRUE(is_sound(*index, *saved_));

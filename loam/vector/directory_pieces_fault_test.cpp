@@ -24,8 +24,6 @@ namespace {
 using loam::test::TemporaryDirectory;
 using testing::HasSubstr;
 
-const IndexOptions small{.dimension = 6, .distance = Distance::euclidean, .max_connections = 8, .ef_construction = 16};
-constexpr std::size_t small_count = 120;
 constexpr std::size_t writes_max = 50;  // more than any saving of such an index needs
 
 /// What a process that is killed while it writes a file leaves of it.

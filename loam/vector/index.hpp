@@ -141,7 +141,7 @@ class Index {
   /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
   /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none. Where they
-  /// make the first graph, that is made of all vectors together, which takes some 500 to 750 bytes more for each until it is
+  /// make the first graph, that is made of all vectors together, which takes some 500 to 800 bytes more for each until it is
   /// done.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
                         const Context& context = {});

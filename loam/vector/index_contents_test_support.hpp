@@ -17,11 +17,12 @@
 namespace loam::vector {
 
 struct Contents {
-  static constexpr std::int64_t id_end = 10'000;  ///< tests have ids from 0 to below this
+  static constexpr std::int64_t id_end = 30'000;  ///< tests have ids from 0 to below this
 
   explicit Contents(const Index& index) : sequence(index.sequence()) {
     for (std::int64_t id = 0; id < id_end; ++id)
       if (auto vector = index.find(id)) vectors.emplace(id, *std::move(vector));
+    EXPECT_EQ(vectors.size(), index.size()) << "there are other ids";
   }
 
   std::uint64_t sequence;

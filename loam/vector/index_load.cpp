@@ -75,15 +75,13 @@ class PieceReader {
     const auto size = std::filesystem::file_size(file, failed);
     if (failed || size != piece_bytes(static_cast<PieceKind>(wanted.entry.kind), wanted.record_count, wanted.record_bytes))
       return std::optional<bool>();
-    auto whole = ChunkMemory::of_file(file, 0, size, size);
-    if (!whole.ok()) return std::optional<bool>();
-    LOAM_TRY(const auto payload, open(wanted, {whole.value().data(), size}));
-    if (!payload) return std::optional(false);
     const std::size_t offset = payload_offset(static_cast<PieceKind>(wanted.entry.kind));
-    auto chunk = ChunkMemory::of_file(file, offset, payload->size(), piece_records * wanted.record_bytes);
+    // What is checked is what is used: at another time its name may be that of another file.
+    auto chunk = ChunkMemory::of_file(file, size, offset + piece_records * wanted.record_bytes);
     if (!chunk.ok()) return std::optional<bool>();
-    // It was opened once more: its name may be that of another file by now, which nobody has checked.
-    if (std::memcmp(chunk.value().data(), payload->data(), payload->size()) != 0) return std::optional<bool>();
+    LOAM_TRY(const auto payload, open(wanted, {chunk.value().data(), size}));
+    if (!payload) return std::optional(false);
+    if (!chunk.value().cut_front(offset).ok()) return std::optional<bool>();
     records.adopt(first / piece_records, std::move(chunk).value());
     LOAM_TRY(records.reserve(first + wanted.record_count - 1));  // which counts them
     return std::optional(true);

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "loam/vector/graph.hpp"
+#include "loam/vector/index_contents_test_support.hpp"
 #include "loam/vector/piece_format.hpp"
 #include "loam/vector/pieces_test_support.hpp"
 
@@ -26,16 +27,12 @@ using testing::Eq;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const IndexOptions small{.dimension = 6, .distance = Distance::euclidean, .max_connections = 8, .ef_construction = 16};
-constexpr std::size_t small_count = 120;
-
 /// What was saved, and what the index held then.
 struct Saved {
   explicit Saved(const IndexOptions& options = small, std::size_t count = small_count) {
     index = varied_index(options, count);
     index->save(pieces).value();
-    for (std::int64_t id = 1000; id < 1000 + static_cast<std::int64_t>(count); ++id)
-      if (const auto vector = index->find(id)) vectors.emplace(id, *vector);
+    vectors = Contents(*index).vectors;
   }
   std::unique_ptr<Index> index;
   MemoryPieces pieces;

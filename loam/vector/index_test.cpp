@@ -11,6 +11,7 @@
 #include "loam/core/limits.hpp"
 #include "loam/vector/code_probe.hpp"
 #include "loam/vector/graph.hpp"
+#include "loam/vector/index_access_test_support.hpp"
 #include "loam/vector/index_test_support.hpp"
 
 namespace loam::vector {
@@ -589,7 +590,6 @@ TEST(Index, TakesFewBytesOfMemoryForEachVector) {
     const Rows rows = normal_rows(2 * count, limit.dimension, 62);
     const std::span<const float> all = rows.values;
     ASSERT_TRUE(index->put_many(ids_from(0, count), all.first(all.size() / 2), 2).ok());
-    ASSERT_TRUE(index->maintain().ok());
     const std::size_t of_half = index->stats().memory_bytes;
     ASSERT_TRUE(index->put_many(ids_from(count, count), all.last(all.size() / 2), 2).ok());
 
@@ -598,16 +598,41 @@ TEST(Index, TakesFewBytesOfMemoryForEachVector) {
 }
 
 // They used to stay for as long as the index did, and were not counted.
-TEST(Index, WithAGraphGivesTheStatesOfItsFlatTimeBack) {
+TEST(Index, WithAGraphGivesTheStatesOfItsFlatTimeBackWhenNobodyReadsThem) {
   constexpr std::size_t count = 1000;
-  auto index = Index::create({.dimension = 4, .ef_construction = 16, .flat_max = count}).value();
-  ASSERT_TRUE(index->put_many(ids_from(0, count), normal_rows(count, 4, 63).values, 1).ok());
-  ASSERT_TRUE(index->promote().ok());
-  const std::size_t promoted = index->stats().memory_bytes;
+  const Rows rows = normal_rows(count + 1, 4, 63);
+  for (const bool one_more : {false, true}) {
+    auto index = Index::create({.dimension = 4, .ef_construction = 16, .flat_max = count}).value();
+    ASSERT_TRUE(index->put_many(ids_from(0, count), std::span(rows.values).first(count * 4), 1).ok());
+    const RecordArray& states = IndexTestAccess::state(*index).flat_states;
+    std::size_t read_memory = 0;
+    {
+      const ReaderEpochs::Pin reader(IndexTestAccess::state(*index).epochs);
+      ASSERT_TRUE(index->promote().ok());
+      ASSERT_TRUE(index->maintain().ok());
+      ASSERT_EQ(states.bytes(), count * 8);
+      read_memory = index->stats().memory_bytes;
+    }
 
-  ASSERT_TRUE(index->maintain().ok());
+    if (one_more)
+      ASSERT_TRUE(index->put_many(ids_from(count, 1), rows[count], 1).ok());
+    else
+      ASSERT_TRUE(index->maintain().ok());
 
-  EXPECT_EQ(promoted - index->stats().memory_bytes, count * 8);
+    EXPECT_EQ(states.bytes(), 0u);
+    if (!one_more) {
+      EXPECT_EQ(read_memory - index->stats().memory_bytes, count * 8);
+    }
+  }
+}
+
+TEST(Index, WhoseFlatTimeNobodyReadsGivesItsStatesBackAtOnce) {
+  auto index = Index::create({.dimension = 4, .ef_construction = 16, .flat_max = 100}).value();
+
+  ASSERT_TRUE(index->put_many(ids_from(0, 200), normal_rows(200, 4, 63).values, 1).ok());
+
+  EXPECT_GE(index->stats().layers, 1u);
+  EXPECT_EQ(IndexTestAccess::state(*index).flat_states.bytes(), 0u);
 }
 
 TEST(Index, FilesOfADirectoryHoldWhatMemoryWould) {

@@ -118,6 +118,7 @@ void Index::State::maintain_some() {
 
 // As much as so many changes would do one by one, or what waits would grow without end.
 void Index::State::maintain_after(std::size_t changes, std::size_t threads) {
+  free_flat_states();
   if (waiting.load(std::memory_order_relaxed) == 0) return;
   std::atomic<std::size_t> next = 0;
   run_on_workers(threads - 1, [&] {
@@ -197,7 +198,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
     LOAM_TRY(GraphBuild(*fresh, options.seed, threads, context).link(slots));
   } catch (const std::bad_alloc&) {
     return Error(ErrorCode::resource_exhausted, "the graph of " + std::to_string(slots.size()) +
-                                                    " vectors takes up to 900 bytes of memory for each while it is made; "
+                                                    " vectors takes up to 800 bytes of memory for each while it is made; "
                                                     "until there are as many, searches compare all vectors");
   }
   // Dead ones too: a search that goes on began when they were live.
@@ -214,6 +215,7 @@ Result<void> Index::State::promote_locked(std::size_t threads, const Context& co
   graph_owner = std::move(fresh);
   graph.store(graph_owner.get(), std::memory_order_release);
   flat_states_epoch.store(epochs.advance());
+  free_flat_states();
   return {};
 }
 

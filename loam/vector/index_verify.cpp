@@ -39,6 +39,14 @@ struct Walk {
       }
     }
   }
+
+  void count_edges_of(const Layer& layer, Node node) {
+    Edges edges;
+    layer.block(node).read(edges);
+    for (unsigned i = 0; i < edges.degree; ++i)
+      if (edges.nodes[i] < in_degree.size()) ++in_degree[edges.nodes[i]];
+  }
+
   std::vector<bool> met;
   std::vector<std::uint32_t> in_degree;
   std::vector<Node> beyond;  // edges to numbers that were never used
@@ -81,7 +89,7 @@ Result<Audit> Index::verify() const {
   const Graph* graph = state.graph.load();
   if (graph == nullptr) return audit;
 
-  const Walk walk(graph->lowest(), end);
+  Walk walk(graph->lowest(), end);
   for (const Node to : walk.beyond) note(audit, audit.dangling_edges, "an edge leads to slot " + std::to_string(to));
   std::vector<bool> in_chain(end);
   for (Slot slot = 0; slot < end; ++slot)
@@ -94,6 +102,9 @@ Result<Audit> Index::verify() const {
         in_chain[member] = true;
         return true;
       });
+  // Those that cannot be reached may lead to each other.
+  for (Slot slot = 0; slot < end; ++slot)
+    if (state.live.get(slot) && !walk.met[slot] && !in_chain[slot]) walk.count_edges_of(graph->lowest(), slot);
   for (Slot slot = 0; slot < end; ++slot) {
     if (free[slot] && (walk.in_degree[slot] > 0 || in_chain[slot]))
       note(audit, audit.dangling_edges, "an edge leads to slot " + std::to_string(slot) + ", which is free");
@@ -106,6 +117,9 @@ Result<Audit> Index::verify() const {
     const Walk above(*layer, layer->node_end());
     for (const Node to : above.beyond)
       note(audit, audit.dangling_edges, "an edge leads to upper node " + std::to_string(to));
+    for (const Node node : layer->free_nodes())
+      if (above.in_degree[node] > 0)
+        note(audit, audit.dangling_edges, "an edge leads to upper node " + std::to_string(node) + ", which is free");
     std::size_t met = 0;
     for (Node node = 0; node < layer->node_end(); ++node) {
       const Slot slot = layer->slot(node);

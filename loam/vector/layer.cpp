@@ -63,6 +63,11 @@ std::size_t Layer::size() const {
   return nodes_.size();
 }
 
+std::vector<Node> Layer::free_nodes() const {
+  std::lock_guard lock(mutex_);
+  return free_;
+}
+
 std::size_t Layer::bytes() const {
   std::lock_guard lock(mutex_);
   const std::size_t map_entry = sizeof(std::pair<const Slot, Node>) + 3 * sizeof(void*);

@@ -89,6 +89,8 @@ class Layer {
   /// Numbers below were used at some time.
   Node node_end() const noexcept { return node_end_.load(std::memory_order_acquire); }
   std::size_t size() const;
+  /// Numbers that may be used again.
+  std::vector<Node> free_nodes() const;
   std::size_t bytes() const;
 
  private:

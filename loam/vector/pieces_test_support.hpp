@@ -66,6 +66,11 @@ inline std::vector<float> normal_rows(std::size_t count, std::size_t dimension, 
   return rows;
 }
 
+/// Of an index that is saved and loaded many times.
+inline const IndexOptions small{
+    .dimension = 6, .distance = Distance::euclidean, .max_connections = 8, .ef_construction = 16};
+inline constexpr std::size_t small_count = 120;
+
 /// `count` vectors, ids from 1000 on, as a graph; some are equal, and some have been erased again.
 inline std::unique_ptr<Index> varied_index(const IndexOptions& options, std::size_t count) {
   auto index = Index::create(options).value();
