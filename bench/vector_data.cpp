@@ -174,8 +174,15 @@ ResidentBytes ResidentBytes::now() {
     bytes.anonymous += kibibytes_after("RssAnon:");
     bytes.file += kibibytes_after("RssFile:");
     bytes.shared += kibibytes_after("RssShmem:");
+    bytes.highest += kibibytes_after("VmHWM:");
   }
   return bytes;
+}
+
+Result<void> ResidentBytes::forget_highest() {
+  std::ofstream file("/proc/self/clear_refs");
+  if (!(file << 5 << std::flush)) return Error(ErrorCode::unavailable, "/proc/self/clear_refs cannot be written");
+  return {};
 }
 
 Result<void> pin_to(std::span<const std::size_t> cores) {

@@ -70,8 +70,11 @@ struct ResidentBytes {
   std::int64_t anonymous = 0;
   std::int64_t file = 0;
   std::int64_t shared = 0;
+  std::int64_t highest = 0;  ///< of all three together, since the process began or forget_highest()
 
   static ResidentBytes now();
+  /// unavailable where the kernel does not let a process do so.
+  static Result<void> forget_highest();
 };
 
 /// Keeps every thread there is now, and those they will start, on these cores.

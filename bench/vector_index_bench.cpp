@@ -1,5 +1,5 @@
-/// What the vector index promises, measured: filters, updates, churn, threads, bulk loading, ranges. Results:
-/// bench/results/vector_index.md.
+/// What the vector index promises, measured: filters, updates, churn, threads, bulk loading and what could be
+/// shared there, ranges, what an estimate costs by size, flat searches. Results: bench/results/vector_index.md.
 ///
 ///   loam_vector_index_bench filters --data bench-data --set source-384 --count 1000000
 ///
@@ -14,10 +14,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -29,6 +29,7 @@
 #include "loam/vector/chunk_memory.hpp"
 #include "loam/vector/index.hpp"
 #include "loam/vector/locality.hpp"
+#include "loam/vector/prefetch.hpp"
 #include "vector_figures.hpp"
 
 namespace loam::bench {
@@ -479,26 +480,19 @@ void threads(const Options& options) {
 
 // --- bulk
 
-/// Of this process, in KiB, as /proc/self/status names it.
-std::size_t memory_kib(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(name + ":")) return std::stoul(line.substr(name.size() + 1));
-  return 0;
-}
-
 struct AtOnce {
   double seconds = 0;
   double memory = 0;  ///< bytes for each row, above what the process keeps
 };
 
 AtOnce put_at_once(Index& index, const FigureData& data, std::size_t first, std::size_t count) {
-  std::ofstream("/proc/self/clear_refs") << 5;  // VmHWM is the highest from now on
+  must(ResidentBytes::forget_highest());
   const auto begin = Clock::now();
   put_rows(index, data, first, count);
   const double seconds = milliseconds_since(begin) / 1000;
-  const auto more = 1024 * static_cast<double>(memory_kib("VmHWM") - memory_kib("VmRSS"));
-  return {seconds, more / static_cast<double>(count)};
+  const ResidentBytes now = ResidentBytes::now();
+  const std::int64_t more = std::max<std::int64_t>(0, now.highest - now.anonymous - now.file - now.shared);
+  return {seconds, static_cast<double>(more) / static_cast<double>(count)};
 }
 
 /// Whoever is measured first would wait for the disk.
@@ -517,9 +511,9 @@ void bulk(const Options& options) {
     for (std::size_t i = first; i < first + count; ++i) must(index.put(static_cast<std::int64_t>(i), data.row(i)));
     return milliseconds_since(begin) / 1000;
   };
-  const auto add = [&](const std::string& into, std::size_t rows, double slow, AtOnce fast) {
-    table.add({into, std::to_string(rows), slow > 0 ? fixed(slow, 2) : "-", fixed(fast.seconds, 2),
-               slow > 0 ? fixed(slow / fast.seconds, 2) : "-", fixed(fast.memory, 0)});
+  const auto add = [&](const std::string& into, std::size_t rows, std::optional<double> slow, AtOnce fast) {
+    table.add({into, std::to_string(rows), slow ? fixed(*slow, 2) : "-", fixed(fast.seconds, 2),
+               slow ? fixed(*slow / fast.seconds, 2) : "-", fixed(fast.memory, 0)});
   };
   {
     const std::size_t rows = std::min<std::size_t>(data.rows(), 100'000);
@@ -530,7 +524,7 @@ void bulk(const Options& options) {
   }
   const std::size_t added = std::min<std::size_t>(data.rows() / 10, 100'000);
   const auto index = make_index(options, data);
-  add("an empty one", data.rows() - added, 0, put_at_once(*index, data, 0, data.rows() - added));
+  add("an empty one", data.rows() - added, std::nullopt, put_at_once(*index, data, 0, data.rows() - added));
   // In tenths, so that both see the same index and the same noise.
   const std::size_t part = added / 20;
   double slow = 0;
@@ -638,7 +632,7 @@ double two_lines_ns(std::size_t records, std::size_t seed) {
     const auto begin = Clock::now();
     for (std::size_t first = 0; first < order.size(); first += together) {
       for (std::size_t i = first; i < first + together; ++i)
-        for (const std::size_t line : {0u, 64u}) __builtin_prefetch(memory.data() + order[i] * record_bytes + line);
+        vector::prefetch_bytes(memory.data() + order[i] * record_bytes, 128);
       for (std::size_t i = first; i < first + together; ++i)
         for (const std::size_t line : {0u, 64u})
           sum += static_cast<std::uint64_t>(memory.data()[order[i] * record_bytes + line]);
