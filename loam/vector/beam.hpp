@@ -3,7 +3,7 @@
 /// Best-first search of one layer: the nearest nodes found so far, and which of them have been expanded. Internal.
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "loam/vector/adjacency.hpp"
+#include "loam/vector/found.hpp"
+#include "loam/vector/found_kernels.hpp"
 
 namespace loam::vector {
 
@@ -63,33 +65,6 @@ class VisitedSet {
   std::size_t count_ = 0;
 };
 
-/// A node with its distance in one word, ordered by distance: monotone float bits, then the node, then two flags.
-class Found {
- public:
-  Found() = default;
-  Found(float distance, Node node, bool eligible)
-      : word_((std::uint64_t{monotone(distance)} << 32) | (std::uint64_t{node} << 2) | (eligible ? 2u : 0u)) {}
-
-  float distance() const noexcept {
-    const auto bits = static_cast<std::uint32_t>(word_ >> 32);
-    return std::bit_cast<float>((bits & 0x80000000u) != 0 ? bits ^ 0x80000000u : ~bits);
-  }
-  Node node() const noexcept { return static_cast<Node>(word_ >> 2) & 0xFFFFFF; }
-  bool eligible() const noexcept { return (word_ & 2) != 0; }
-  bool expanded() const noexcept { return (word_ & 1) != 0; }
-  void set_expanded() noexcept { word_ |= 1; }
-
-  friend bool operator<(Found a, Found b) noexcept { return a.word_ < b.word_; }
-
- private:
-  static std::uint32_t monotone(float value) noexcept {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-  }
-
-  std::uint64_t word_ = 0;
-};
-
 /// How far a search goes: the `least` nearest that count are expanded, and beyond them those that lie no farther than
 /// `stretch` times as far as the k-th, `most` in all. Where a few stand out it ends early, where many are about as far it
 /// goes on (Al-Jazzazi et al., Distance Adaptive Beam Search for Provably Accurate Graph-Based Nearest Neighbor Search,
@@ -102,19 +77,18 @@ struct Reach {
   float stretch = 1;
   float stretch_kept = 1;  ///< at least `stretch`
   float floor = 0;         ///< what distances are taken from: nothing is nearer than this
-  std::size_t items_max = std::numeric_limits<std::size_t>::max();  ///< of all, counted or not
+  std::size_t items_max = std::numeric_limits<std::size_t>::max() / 4;  ///< counted or not, of what may be expanded
 };
 
-/// The nearest nodes, ascending. Only eligible ones count: others are kept as long as they lie between, so that they never
-/// take the place of an answer. *needs external synchronization*
+/// The nearest nodes. Only eligible ones count: others are kept as long as they lie between, so that they never take the
+/// place of an answer. In order are those that may be expanded; what is farther, and kept, never will be, since what is
+/// expanded only ever comes nearer. *needs external synchronization*
 class Pool {
  public:
   void clear(const Reach& reach) {
     reach_ = reach;
-    items_.clear();
-    eligible_ = 0;
-    cursor_ = 0;
-    expanded_to_ = kept_to_ = std::numeric_limits<float>::infinity();
+    size_ = beyond_size_ = eligible_ = cursor_ = 0;
+    expanded_to_ = kept_to_ = farthest_ = std::numeric_limits<float>::infinity();
   }
   /// The nearest `ef` that count, and at most `items_max` in all.
   void clear(std::size_t ef, std::size_t items_max) { clear({.least = ef, .most = ef, .items_max = items_max}); }
@@ -122,27 +96,20 @@ class Pool {
   /// Farther ones need not be offered.
   float bound() const noexcept { return kept_to_; }
 
-  /// One pass for all of them; reorders `fresh`.
-  void merge(std::span<Found> fresh) {
-    if (fresh.empty()) return;
-    for (std::size_t i = 1; i < fresh.size(); ++i) {
-      const Found moved = fresh[i];
-      std::size_t j = i;
-      for (; j > 0 && moved < fresh[j - 1]; --j) fresh[j] = fresh[j - 1];
-      fresh[j] = moved;
-    }
-    std::size_t left = items_.size();
-    items_.resize(left + fresh.size());
-    std::size_t to = items_.size();
-    for (std::size_t i = fresh.size(); i > 0;) {
-      if (left > 0 && fresh[i - 1] < items_[left - 1]) {
-        items_[--to] = items_[--left];
-      } else {
-        items_[--to] = fresh[--i];
-        eligible_ += items_[to].eligible() ? 1 : 0;
-      }
-    }
-    cursor_ = std::min(cursor_, to);
+  /// Takes those of `count` nodes (at most met_max), none of which it was offered before, that are nearer than bound().
+  /// admit(node) says of one that is taken whether it counts.
+  template <class Admit>
+  void offer(const Node* nodes, const float* distances, std::size_t count, const Admit& admit) {
+    make_room();
+    Found* const beyond = beyond_.data() + beyond_size_;
+    const FoundCounts found = kernels_.pick({nodes, distances, count, expanded_to_, kept_to_}, near_.data(), beyond);
+    refuse({beyond, found.beyond}, admit);
+    beyond_size_ += found.beyond;
+    if (found.near == 0) return;
+    eligible_ += found.near - refuse({near_.data(), found.near}, admit);
+    const std::size_t place = kernels_.merge(items_.data(), size_, near_.data(), found.near);
+    size_ += found.near;
+    cursor_ = std::min(cursor_, place);
     trim();
   }
 
@@ -154,51 +121,105 @@ class Pool {
   }
   /// Is what next() returned last among the first k, when enough were found to say so?
   bool answers_last() const noexcept { return eligible_ >= reach_.least && cursor_ <= reach_.k; }
-  /// What next() would return, if nothing is merged before; null when there is none.
+  /// What next() would return, if nothing is offered before; null when there is none.
   const Found* peek() noexcept {
-    while (cursor_ < items_.size() && items_[cursor_].expanded()) ++cursor_;
-    const bool within = cursor_ < items_.size() && items_[cursor_].distance() <= expanded_to_;
+    while (cursor_ < size_ && items_[cursor_].expanded()) ++cursor_;
+    const bool within = cursor_ < size_ && items_[cursor_].distance() <= expanded_to_;
     return within ? &items_[cursor_] : nullptr;
   }
 
-  std::span<const Found> items() const noexcept { return items_; }
+  /// Those that were or may be expanded, ascending.
+  std::span<const Found> items() const noexcept { return {items_.data(), size_}; }
+  /// Of items().
   std::size_t eligible() const noexcept { return eligible_; }
 
- private:
-  void pop() noexcept {
-    eligible_ -= items_.back().eligible() ? 1 : 0;
-    items_.pop_back();
+  /// Nothing more is offered: what else is kept, all of it farther than items(), in no order.
+  std::span<const Found> beyond() {
+    const auto begin = beyond_.begin();
+    auto end = begin + static_cast<std::ptrdiff_t>(beyond_size_);
+    end = std::remove_if(begin, end, [this](Found found) { return found.distance() > kept_to_; });
+    std::size_t room = reach_.most - eligible_;
+    if (static_cast<std::size_t>(end - begin) > room) {
+      std::sort(begin, end);
+      auto last = begin;
+      for (; last != end && room > 0; ++last) room -= last->eligible() ? 1 : 0;
+      end = last;
+    }
+    beyond_size_ = static_cast<std::size_t>(end - begin);
+    return {beyond_.data(), beyond_size_};
   }
+
+ private:
+  // Says how many.
+  template <class Admit>
+  static std::size_t refuse(std::span<Found> found, const Admit& admit) {
+    std::size_t refused = 0;
+    for (Found& one : found) {
+      if (admit(one.node())) [[likely]]
+        continue;
+      one.set_ineligible();
+      ++refused;
+    }
+    return refused;
+  }
+
+  // For what the kernels write, and in beyond_ for all that trim() may move there.
+  void make_room() {
+    constexpr std::size_t room = met_max + found_room;
+    if (items_.size() < size_ + room) [[unlikely]]
+      items_.resize(2 * (size_ + room));
+    if (beyond_size_ > 2 * reach_.items_max) [[unlikely]]
+      keep_nearest_beyond(reach_.items_max);
+    if (beyond_.size() < beyond_size_ + size_ + 2 * room) [[unlikely]]
+      beyond_.resize(2 * (beyond_size_ + size_ + 2 * room));
+  }
+  void keep_nearest_beyond(std::size_t count) {
+    const auto begin = beyond_.begin();
+    const auto last = begin + static_cast<std::ptrdiff_t>(count - 1);
+    std::nth_element(begin, last, begin + static_cast<std::ptrdiff_t>(beyond_size_));
+    farthest_ = last->distance();
+    kept_to_ = std::min(kept_to_, farthest_);
+    beyond_size_ = count;
+  }
+
+  void pop() noexcept { eligible_ -= items_[--size_].eligible() ? 1 : 0; }
   void trim() {
-    while (eligible_ > reach_.most || items_.size() > reach_.items_max) pop();
+    while (eligible_ > reach_.most || size_ > reach_.items_max) pop();
     if (eligible_ >= reach_.least) trim_to_reach();
-    if (eligible_ == reach_.most)
-      while (!items_.back().eligible()) pop();
-    if (eligible_ == reach_.most || items_.size() == reach_.items_max) kept_to_ = items_.back().distance();
-    cursor_ = std::min(cursor_, items_.size());
+    const bool full = eligible_ == reach_.most;
+    while (full && !items_[size_ - 1].eligible()) pop();
+    if (full || size_ == reach_.items_max) kept_to_ = items_[size_ - 1].distance();
+    kept_to_ = std::min(kept_to_, farthest_);
+    cursor_ = std::min(cursor_, size_);
   }
   void trim_to_reach() {
     const float nearest = std::max(0.0F, nth_eligible(reach_.k).distance() - reach_.floor);
     const float least = nth_eligible(reach_.least).distance();
     expanded_to_ = std::max(least, reach_.floor + reach_.stretch * nearest);
     kept_to_ = std::max(least, reach_.floor + reach_.stretch_kept * nearest);
-    while (items_.back().distance() > kept_to_) pop();
+    for (; items_[size_ - 1].distance() > expanded_to_; pop()) beyond_[beyond_size_++] = items_[size_ - 1];
   }
   // From 1 on; there are so many.
   Found nth_eligible(std::size_t n) const noexcept {
-    if (eligible_ == items_.size()) return items_[n - 1];
+    if (eligible_ == size_) return items_[n - 1];
     std::size_t at = 0;
     for (std::size_t counted = 0; (counted += items_[at].eligible() ? 1 : 0) < n; ++at) {
     }
     return items_[at];
   }
 
-  std::vector<Found> items_;
+  const FoundKernels& kernels_ = found_kernels();
+  std::vector<Found> items_;  // the first size_ of them; the others are room for the kernels, as in the next two
+  std::vector<Found> beyond_;
+  std::array<Found, met_max + found_room> near_;
   Reach reach_;
+  std::size_t size_ = 0;
+  std::size_t beyond_size_ = 0;
   std::size_t eligible_ = 0;
   std::size_t cursor_ = 0;
   float expanded_to_ = std::numeric_limits<float>::infinity();
   float kept_to_ = std::numeric_limits<float>::infinity();
+  float farthest_ = std::numeric_limits<float>::infinity();  // of what was kept when there was too much beyond
 };
 
 }  // namespace loam::vector

@@ -106,8 +106,25 @@ TEST(Found, IsOrderedByDistanceThenNode) {
   EXPECT_FALSE(ascending[3] < ascending[2]);
 }
 
+void offer(Pool& pool, const std::vector<Found>& found) {
+  std::vector<Node> nodes;
+  std::vector<float> distances;
+  std::set<Node> eligible;
+  for (const Found one : found) {
+    nodes.push_back(one.node());
+    distances.push_back(one.distance());
+    if (one.eligible()) eligible.insert(one.node());
+  }
+  pool.offer(nodes.data(), distances.data(), found.size(), [&](Node node) { return eligible.contains(node); });
+}
+
+/// Distances up to 50, no two of them equal.
+Found some_distance_away(std::mt19937& random, Node node, bool eligible) {
+  return {static_cast<float>(random() % 50) + static_cast<float>(node) / 8192, node, eligible};
+}
+
 /// The rules of the pool, by the book: of what was offered, what is within reach, until `most` of it count, and of the
-/// others those that lie between. Farther ones than `bound` would not be kept.
+/// others those that lie between. Farther ones than `bound` would not be kept, nor those beyond `expanded_to` expanded.
 struct ByTheBook {
   ByTheBook(std::vector<Found> offered, const Reach& reach) {
     std::sort(offered.begin(), offered.end());
@@ -115,30 +132,32 @@ struct ByTheBook {
     for (const Found found : offered)
       if (found.eligible()) counted.push_back(found.distance());
     if (counted.size() >= reach.least) {
-      bound = reach.floor + reach.stretch_kept * std::max(0.0f, counted[reach.k - 1] - reach.floor);
-      bound = std::max(bound, counted[reach.least - 1]);
+      const float nearest = std::max(0.0f, counted[reach.k - 1] - reach.floor);
+      bound = std::max(reach.floor + reach.stretch_kept * nearest, counted[reach.least - 1]);
+      expanded_to = std::max(reach.floor + reach.stretch * nearest, counted[reach.least - 1]);
     }
+    std::size_t eligible = 0;
     for (const Found found : offered) {
       if (eligible == reach.most || found.distance() > bound) break;
-      kept.push_back(found);
+      (found.distance() > expanded_to ? beyond : items).push_back(found);
       eligible += found.eligible() ? 1 : 0;
     }
-    if (eligible == reach.most) bound = kept.back().distance();
+    if (eligible == reach.most && beyond.empty()) bound = items.back().distance();
   }
 
-  std::vector<Found> kept;
-  std::size_t eligible = 0;
+  std::vector<Found> items;
+  std::vector<Found> beyond;
   float bound = std::numeric_limits<float>::infinity();
+  float expanded_to = bound;
 };
 
-void expect_by_the_book(const Pool& pool, const ByTheBook& wanted) {
-  ASSERT_EQ(pool.items().size(), wanted.kept.size());
-  for (std::size_t i = 0; i < wanted.kept.size(); ++i) {
-    EXPECT_EQ(pool.items()[i].node(), wanted.kept[i].node()) << i;
-    EXPECT_EQ(pool.items()[i].distance(), wanted.kept[i].distance()) << i;
-  }
-  EXPECT_EQ(pool.eligible(), wanted.eligible);
+void expect_by_the_book(Pool& pool, const ByTheBook& wanted) {
+  const auto of = [](std::span<const Found> found) { return std::vector<Found>(found.begin(), found.end()); };
+  EXPECT_EQ(of(pool.items()), wanted.items);
   EXPECT_EQ(pool.bound(), wanted.bound);
+  std::vector<Found> beyond = of(pool.beyond());
+  std::sort(beyond.begin(), beyond.end());
+  EXPECT_EQ(beyond, wanted.beyond);
 }
 
 /// Twelve times up to 19 nodes, most of which count; returns all of them.
@@ -147,9 +166,9 @@ std::vector<Found> offer_at_random(Pool& pool, std::mt19937& random) {
   for (int step = 0; step < 12; ++step) {
     std::vector<Found> fresh;
     for (std::size_t i = random() % 20; i > 0; --i)
-      fresh.emplace_back(static_cast<float>(random() % 50), static_cast<Node>(all.size() + i), random() % 3 != 0);
+      fresh.push_back(some_distance_away(random, static_cast<Node>(all.size() + i), random() % 3 != 0));
     all.insert(all.end(), fresh.begin(), fresh.end());
-    pool.merge(fresh);
+    offer(pool, fresh);
   }
   return all;
 }
@@ -170,7 +189,8 @@ TEST(Pool, KeepsTheNearestOfWhatItIsOffered) {
 // What stands out ends a search early, what lies close together lets it go on.
 TEST(Pool, KeepsWhatIsWithinReachOfTheKthNearest) {
   std::mt19937 random(3);
-  std::size_t beyond_least = 0;
+  std::size_t more_than_least = 0;
+  std::size_t with_beyond = 0;
   for (int round = 0; round < 300; ++round) {
     const std::size_t least = 1 + random() % 20;
     const float stretch = 1 + static_cast<float>(random() % 10) / 20;
@@ -186,9 +206,11 @@ TEST(Pool, KeepsWhatIsWithinReachOfTheKthNearest) {
     const std::vector<Found> all = offer_at_random(pool, random);
 
     expect_by_the_book(pool, ByTheBook(all, reach));
-    beyond_least += pool.eligible() > least ? 1 : 0;
+    more_than_least += pool.eligible() > least ? 1 : 0;
+    with_beyond += pool.beyond().empty() ? 0 : 1;
   }
-  EXPECT_GT(beyond_least, 50u);
+  EXPECT_GT(more_than_least, 50u);
+  EXPECT_GT(with_beyond, 50u);
 }
 
 TEST(Pool, ExpandsWhatIsWithinReachAlone) {
@@ -199,21 +221,64 @@ TEST(Pool, ExpandsWhatIsWithinReachAlone) {
   offered.emplace_back(16.5f, Node{8}, true);
   offered.emplace_back(44.0f, Node{9}, true);
   offered.emplace_back(44.5f, Node{10}, true);
-  pool.merge(offered);
+  offer(pool, offered);
 
   std::vector<Node> expanded;
   while (const Found* nearest = pool.next()) expanded.push_back(nearest->node());
 
   EXPECT_EQ(expanded, (std::vector<Node>{0, 1, 2, 3, 4, 5, 6, 8})) << "the second is at 11, so it reaches to 16.5";
-  EXPECT_EQ(pool.items().size(), 10u) << "and keeps to 44";
+  EXPECT_EQ(pool.beyond().size(), 2u) << "and keeps to 44";
   EXPECT_EQ(pool.bound(), 44.0f);
 
-  std::vector<Found> nearer{Found(1.0f, Node{20}, true), Found(2.0f, Node{21}, true)};
-  pool.merge(nearer);
+  offer(pool, {Found(1.0f, Node{20}, true), Found(2.0f, Node{21}, true)});
 
   EXPECT_EQ(pool.items().size(), 3u) << "now it keeps to 8, and the three nearest wherever they are";
+  EXPECT_TRUE(pool.beyond().empty());
   EXPECT_EQ(pool.bound(), 10.0f);
   EXPECT_EQ(pool.next()->node(), Node{20});
+}
+
+TEST(Pool, TakesNothingThatIsNotNearerThanItsBoundOrNowhere) {
+  Pool pool;
+  pool.clear(2, 100);
+  const float infinity = std::numeric_limits<float>::infinity();
+  offer(pool, {Found(infinity, 1, true), Found(std::numeric_limits<float>::quiet_NaN(), 2, true), Found(1, 3, true)});
+  ASSERT_EQ(pool.items().size(), 1u);
+
+  offer(pool, {Found(2, 4, true)});
+  offer(pool, {Found(2, 5, true), Found(3, 6, true)});
+
+  ASSERT_EQ(pool.items().size(), 2u);
+  EXPECT_EQ(pool.items()[1].node(), 4u) << "the first of two that are equally far";
+}
+
+// Many that are about equally far would otherwise be kept without end.
+TEST(Pool, KeepsTheNearestOfTooManyBeyondWhatItExpands) {
+  std::mt19937 random(4);
+  const Reach reach{.k = 1, .least = 1, .most = 1000, .stretch = 1.1f, .stretch_kept = 100, .items_max = 50};
+  Pool pool;
+  pool.clear(reach);
+  std::vector<float> distances;
+  for (Node first = 0; first < 5000; first += 50) {
+    std::vector<Found> fresh;
+    for (Node node = first; node < first + 50; ++node) {
+      fresh.emplace_back(node == 0 ? 1.0f : some_distance_away(random, node, true).distance() + 2, node, true);
+      if (node > 0) distances.push_back(fresh.back().distance());
+    }
+    offer(pool, fresh);
+  }
+  std::sort(distances.begin(), distances.end());
+
+  const std::size_t kept = pool.beyond().size();
+
+  EXPECT_EQ(pool.items().size(), 1u);
+  EXPECT_GE(kept, 50u);
+  EXPECT_LE(kept, 2 * 50u + met_max);
+  std::vector<float> beyond;
+  for (const Found found : pool.beyond()) beyond.push_back(found.distance());
+  std::sort(beyond.begin(), beyond.end());
+  distances.resize(kept);
+  EXPECT_EQ(beyond, distances) << "the nearest";
 }
 
 // What next() returns is the nearest that is not expanded, whatever is merged between.
@@ -226,9 +291,11 @@ TEST(Pool, ExpandsEverythingItKeepsOnceNearestFirst) {
     Node node = 0;
     for (int step = 0; step < 60; ++step) {
       std::vector<Found> fresh;
-      for (std::size_t i = random() % 6; i > 0; --i)
-        fresh.emplace_back(static_cast<float>(random() % 1000), node++, random() % 2 == 0);
-      pool.merge(fresh);
+      for (std::size_t i = random() % 6; i > 0; --i) {
+        fresh.push_back(some_distance_away(random, node, random() % 2 == 0));
+        ++node;
+      }
+      offer(pool, fresh);
       const Found* peeked = pool.peek();
       const Node expected = peeked == nullptr ? no_node : peeked->node();
       for (const Found found : pool.items()) {
@@ -250,10 +317,7 @@ TEST(Pool, ExpandsEverythingItKeepsOnceNearestFirst) {
 TEST(Pool, NeverHoldsMoreThanItIsAllowed) {
   Pool pool;
   pool.clear(4, 8);
-  for (Node node = 0; node < 100; ++node) {
-    std::vector<Found> fresh{Found(static_cast<float>(100 - node), node, false)};
-    pool.merge(fresh);
-  }
+  for (Node node = 0; node < 100; ++node) offer(pool, {Found(static_cast<float>(100 - node), node, false)});
   EXPECT_EQ(pool.items().size(), 8u);
   EXPECT_EQ(pool.items().front().node(), 99u);
   EXPECT_EQ(pool.bound(), pool.items().back().distance());
@@ -267,13 +331,11 @@ TEST(Pool, NeverHoldsMoreThanItIsAllowed) {
 TEST(Pool, KnowsOfWhatItHandedOutLastWhetherItIsAnAnswerSoFar) {
   Pool pool;
   pool.clear(Reach{.k = 2, .least = 3, .most = 4, .stretch = 10, .stretch_kept = 10});
-  std::vector<Found> two = {Found(1, 1, true), Found(2, 2, true)};
-  pool.merge(two);
+  offer(pool, {Found(1, 1, true), Found(2, 2, true)});
   pool.next();
   EXPECT_FALSE(pool.answers_last()) << "too few are known";
 
-  std::vector<Found> more = {Found(3, 3, true)};
-  pool.merge(more);
+  offer(pool, {Found(3, 3, true)});
   pool.next();
   EXPECT_TRUE(pool.answers_last()) << "the second of two";
   pool.next();

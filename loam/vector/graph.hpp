@@ -328,18 +328,14 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
   Pool& pool = scratch.pool;
   visited.clear();
   constexpr std::size_t room_max = 64 + edges_max;
+  static_assert(room_max <= met_max);
   Node nodes[room_max];
   float distances[room_max];
-  Found found[room_max];
   const auto offer = [&](std::size_t count) {
     if (count == 0) return;
     scorer(layer, nodes, count, distances);
     estimates += count;
-    const float bound = pool.bound();
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < count; ++i)
-      if (distances[i] < bound) found[kept++] = Found(distances[i], nodes[i], admit(nodes[i]));
-    pool.merge({found, kept});
+    pool.offer(nodes, distances, count, admit);
   };
 
   std::size_t count = 0;

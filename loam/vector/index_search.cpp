@@ -289,12 +289,13 @@ class Index::Search {
   Result<void> walk(SearchResult& result) {
     graph_->descend(scratch_);
     std::optional<std::vector<Ranked>> candidates;
-    bool ascending = false;
+    std::size_t ascending = 0;
     if (filter_ == nullptr && !wants_predicate()) {
       result.plan = Plan::graph;
       graph_->search(scratch_, reach(), [this](Slot slot) { return admitted_beside_code(slot); }, result.estimates);
       candidates = answers_of(scratch_.pool.items());
-      ascending = true;
+      ascending = candidates->size();
+      add_answers_of(scratch_.pool.beyond(), *candidates);
     } else {
       result.plan = Plan::filtered_graph;
       candidates = walk_filtered(result);
@@ -405,7 +406,11 @@ class Index::Search {
   // The nodes that are answers, with the chains that hang on them, in the same order.
   std::vector<Ranked> answers_of(std::span<const Found> nodes) const {
     std::vector<Ranked> candidates;
-    candidates.reserve(nodes.size());
+    add_answers_of(nodes, candidates);
+    return candidates;
+  }
+  void add_answers_of(std::span<const Found> nodes, std::vector<Ranked>& candidates) const {
+    candidates.reserve(candidates.size() + nodes.size());
     for (const Found found : nodes) {
       if (!found.eligible()) continue;
       const Slot slot = found.node();
@@ -422,7 +427,6 @@ class Index::Search {
         return ++members < k_;
       });
     }
-    return candidates;
   }
 
   /// Exact distances, the k nearest kept.
@@ -498,9 +502,9 @@ class Index::Search {
 
   // What is known of candidates before they are ranked.
   struct Known {
-    bool ascending = false;  ///< they are in order
-    bool crowd = false;      ///< they are the nearest of a crowd
-    ErrorSeen error = {};    ///< of their estimates; empty: to be learned
+    std::size_t ascending = 0;  ///< so many are in order, and nearer than the others
+    bool crowd = false;         ///< they are the nearest of a crowd
+    ErrorSeen error = {};       ///< of their estimates; empty: to be learned
   };
 
   // The first k by estimate are measured exactly, and show how far wide codes err. Of the rest, those that may still be
@@ -510,7 +514,7 @@ class Index::Search {
     ErrorSeen wide_error;
     std::size_t at = 0;
     const std::size_t sample = std::max(k_, error_sample);
-    std::size_t sorted = known.ascending ? candidates.size() : 0;
+    std::size_t sorted = known.ascending;
     for (std::size_t kept = 0; kept < sample && at < candidates.size();) {
       sort_first(candidates, std::min(at + sample - kept, candidates.size()), sorted);
       const std::size_t to = std::min(at + std::min(batch, sample - kept), candidates.size());
