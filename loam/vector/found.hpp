@@ -38,7 +38,7 @@ class Found {
     return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
   }
 
-  std::uint64_t word_ = 0;
+  std::uint64_t word_;  // nothing at first: arrays of them are room that kernels fill
 };
 
 }  // namespace loam::vector

@@ -6,6 +6,7 @@
 #include "loam/core/limits.hpp"
 #include "loam/vector/exact.hpp"
 #include "loam/vector/filtered_walk.hpp"
+#include "loam/vector/found_kernels.hpp"
 #include "loam/vector/index_state.hpp"
 #include "loam/vector/prefetch.hpp"
 #include "loam/vector/values.hpp"
@@ -54,6 +55,9 @@ constexpr std::size_t scan_batch = 64;
 /// A range search that finds more than this compares everything.
 constexpr std::size_t range_walk_max = 2048;
 
+/// Lists that may grow to k begin with room for at most so many.
+constexpr std::size_t reserved_max = 1024;
+
 struct Ranked {
   float distance;  // in estimate()'s terms
   Slot slot;
@@ -65,7 +69,7 @@ struct Ranked {
 /// The k-th smallest of a growing list.
 class Threshold {
  public:
-  explicit Threshold(std::size_t k) : k_(k) {}
+  explicit Threshold(std::size_t k) : k_(k) { heap_.reserve(std::min(k, reserved_max)); }
   void add(float value) {
     if (heap_.size() < k_) {
       heap_.push_back(value);
@@ -83,6 +87,35 @@ class Threshold {
   std::size_t k_;
   std::vector<float> heap_;
 };
+
+bool nearer(const Neighbour& a, const Neighbour& b) {
+  return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
+}
+
+/// Few of them by the kernels for what a search finds, which do not branch on distances; 0 and -0 are equal.
+void sort_nearest_first(std::vector<Neighbour>& found) {
+  const std::size_t count = found.size();
+  if (count < 2 || count > reserved_max) return std::sort(found.begin(), found.end(), nearer);
+  Found order[reserved_max + found_room];
+  for (std::size_t first = 0; first < count; first += met_max) {
+    Found fresh[met_max];
+    const std::size_t some = std::min(met_max, count - first);
+    for (std::size_t i = 0; i < some; ++i)
+      fresh[i] = Found(found[first + i].distance + 0.0F, static_cast<Node>(first + i), true);
+    found_kernels().merge(order, first, fresh, some);
+  }
+  std::vector<Neighbour> sorted;
+  sorted.reserve(count);
+  std::size_t equal = 0;  // how many at the end are equally far
+  for (std::size_t i = 0; i < count; ++i) {
+    const Neighbour& next = found[order[i].node()];
+    equal = sorted.empty() || sorted.back().distance != next.distance ? 1 : equal + 1;
+    sorted.push_back(next);
+    const auto last = sorted.end() - 1;
+    std::rotate(std::upper_bound(sorted.end() - static_cast<std::ptrdiff_t>(equal), last, next, nearer), last, sorted.end());
+  }
+  found.swap(sorted);
+}
 
 /// Mean and deviation of what a coarser distance said too little.
 class ErrorSeen {
@@ -414,7 +447,7 @@ class Index::Search {
     for (const Found found : nodes) {
       if (!found.eligible()) continue;
       const Slot slot = found.node();
-      if (!graph_->state(slot).chained()) {
+      if (!graph_->anchors(slot)) {
         candidates.push_back({found.distance(), slot});
         continue;
       }
@@ -432,7 +465,9 @@ class Index::Search {
   /// Exact distances, the k nearest kept.
   class Exact {
    public:
-    explicit Exact(Search& search) : search_(search), threshold_(search.k_) {}
+    explicit Exact(Search& search) : search_(search), threshold_(search.k_) {
+      found_.reserve(std::min(search.k_ + search.k_ / 2 + batch, reserved_max));
+    }
     /// Distances of up to `batch` slots.
     void add(const Slot* slots, std::size_t count) {
       search_.distances_to(slots, count, last_);
@@ -464,9 +499,7 @@ class Index::Search {
 
    private:
     void cut() {
-      std::sort(found_.begin(), found_.end(), [](const Neighbour& a, const Neighbour& b) {
-        return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
-      });
+      sort_nearest_first(found_);
       if (found_.size() > search_.k_) found_.resize(search_.k_);
     }
     Search& search_;
@@ -617,7 +650,7 @@ class Index::Search {
     for (; from < to; ++from) {
       const Slot slot = candidates[from].slot;
       if (!visible(slot)) continue;
-      state_.full.prefetch(slot);
+      if (count < rows_ahead) state_.full.prefetch(slot);
       measured_[count] = slot;
       coarse[count++] = candidates[from].distance;
     }

@@ -348,6 +348,21 @@ TEST(Index, AnyKAndAnyEffortGetAnAnswer) {
   }
 }
 
+// An inner product too small for a float is 0 or -0, which are the same distance.
+TEST(Index, EquallyFarAnswersComeInTheOrderOfTheirIds) {
+  const auto index = Index::create({.dimension = 2, .distance = Distance::inner_product}).value();
+  const float tiny = 1e-30F;
+  const std::vector<std::vector<float>> vectors{{0, 1}, {-tiny, 1}, {tiny, 1}, {0, 2}, {tiny, 3}};
+  for (std::size_t i = 0; i < vectors.size(); ++i)
+    ASSERT_TRUE(index->put(static_cast<std::int64_t>(10 - i), vectors[i]).ok());
+
+  const auto found = index->search(std::vector<float>{tiny, 0}, {.k = 5}).value();
+
+  std::vector<std::int64_t> ids;
+  for (const Neighbour& one : found.neighbours) ids.push_back(one.id);
+  EXPECT_EQ(ids, (std::vector<std::int64_t>{6, 7, 8, 9, 10}));
+}
+
 TEST(Index, FromFlatToGraphAtFlatMax) {
   auto index = Index::create({.dimension = 4, .distance = Distance::euclidean, .flat_max = 50}).value();
   const Rows rows = normal_rows(120, 4, 4);
