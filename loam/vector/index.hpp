@@ -109,7 +109,7 @@ struct Audit {
   std::size_t without_in_edge = 0;
   std::size_t dangling_edges = 0;     ///< to free slots
   std::size_t wrong_ids = 0;          ///< id -> slot -> id does not come back
-  std::size_t wrong_codes = 0;        ///< kept for a layer above, and not what is kept for the vector
+  std::size_t wrong_codes = 0;        ///< not what its vector gives, or another in a layer above
   std::vector<std::string> findings;  ///< the first 20, in words
   bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids + wrong_codes == 0; }
 };
@@ -181,8 +181,8 @@ class Index {
   /// where it has to be built.
   static Result<LoadedIndex> load(PieceSource& source, const LoadOptions& options, const Context& context = {});
 
-  /// Looks at every edge and id, at the codes that layers above keep, and whether each live vector can be reached. Changes
-  /// wait; searches do not. O(memory).
+  /// Looks at every edge, id and code, and whether each live vector can be reached. Changes wait; searches do not.
+  /// O(memory), and encodes every vector anew.
   Result<Audit> verify() const;
   IndexStats stats() const;
 

@@ -217,12 +217,33 @@ TEST_F(AuditOfAGraph, FindsAnyWrongByteOfACodeOfAnUpperNode) {
   EXPECT_TRUE(healthy(*index_));
 }
 
-TEST_F(AuditOfAGraph, FindsAWrongCodeBelowAnUpperNode) {
-  const Slot slot = above().slot(0);
+TEST_F(AuditOfAGraph, FindsAnyWrongByteOfACode) {
+  const Slot slot = 5;
+  ASSERT_EQ(above().find(slot), no_node) << "no other code to compare it with";
+  const Graph& graph = graph_of(*index_);
+  auto* const narrow = const_cast<std::uint8_t*>(graph.narrow(slot));
+  auto* const wide = const_cast<std::uint8_t*>(graph.wide(slot));
 
-  const_cast<std::uint8_t*>(graph_of(*index_).narrow(slot))[0] ^= 1;
+  for (std::size_t i = 0; i < graph.codec().narrow_bytes(); ++i) {
+    narrow[i] ^= 1;
+    EXPECT_TRUE(finds(*index_, "1 wrong codes", "the code of slot 5 is not of its vector")) << i;
+    narrow[i] ^= 1;
+  }
+  for (std::size_t i = 0; i < graph.codec().wide_bytes(); ++i) {
+    wide[i] ^= 1;
+    EXPECT_TRUE(finds(*index_, "1 wrong codes", "the 8-bit code of slot 5 is not of its vector")) << i;
+    wide[i] ^= 1;
+  }
 
-  EXPECT_TRUE(finds(*index_, "1 wrong codes", named("an upper node of slot ", slot, " has another code than it")));
+  EXPECT_TRUE(healthy(*index_));
+}
+
+TEST_F(AuditOfAGraph, FindsAWrongCodeInTheChain) {
+  const Slot member = put_equal_to(7);
+
+  const_cast<std::uint8_t*>(graph_of(*index_).narrow(member))[0] ^= 1;
+
+  EXPECT_TRUE(finds(*index_, "1 wrong codes", named("the code of slot ", member, " is not of its vector")));
 }
 
 // --- ids and slots, by flat_max

@@ -52,6 +52,23 @@ struct Walk {
   std::vector<Node> beyond;  // edges to numbers that were never used
 };
 
+// Codes have the same bytes whenever they are made of the same vector.
+void check_codes(const Graph& graph, const FullVectors& full, const BitArray& live, Slot end, Audit& audit) {
+  const Codec& codec = graph.codec();
+  std::vector<float> vector(full.dimension());
+  std::vector<std::uint8_t> narrow(codec.narrow_bytes());
+  std::vector<std::uint8_t> wide(codec.wide_bytes());
+  for (Slot slot = 0; slot < end; ++slot) {
+    if (!live.get(slot)) continue;
+    full.read(slot, vector.data());
+    codec.encode(vector.data(), narrow.data(), wide.data());
+    if (!std::equal(narrow.begin(), narrow.end(), graph.narrow(slot)))
+      note(audit, audit.wrong_codes, "the code of slot " + std::to_string(slot) + " is not of its vector");
+    if (!std::equal(wide.begin(), wide.end(), graph.wide(slot)))
+      note(audit, audit.wrong_codes, "the 8-bit code of slot " + std::to_string(slot) + " is not of its vector");
+  }
+}
+
 }  // namespace
 
 Result<Audit> Index::verify() const {
@@ -88,6 +105,8 @@ Result<Audit> Index::verify() const {
          std::to_string(state.ids.size()) + " ids are known, " + std::to_string(mapped) + " have a slot");
   const Graph* graph = state.graph.load();
   if (graph == nullptr) return audit;
+
+  check_codes(*graph, state.full, state.live, end, audit);
 
   Walk walk(graph->lowest(), end);
   for (const Node to : walk.beyond) note(audit, audit.dangling_edges, "an edge leads to slot " + std::to_string(to));
