@@ -1,13 +1,12 @@
 // Compiled with -ffp-contract=off: a fused multiply-add rounds once where two operations round twice.
 #include "loam/vector/exact.hpp"
 
-#include "loam/vector/prefetch.hpp"
-
 // This file is compiled once for each instruction set: foreach_target.h includes it again under another HWY_TARGET.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "loam/vector/exact.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, as Highway wants it.
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -161,8 +160,7 @@ HWY_INLINE void fold_rows(const ExactQuery& query, const Row* const* rows, std::
   const std::size_t dimension = query.values.size();
   std::size_t i = 0;
   for (; i + at_once <= row_count; i += at_once) {
-    const std::size_t ahead = std::min(i + rows_ahead + at_once, row_count);
-    for (std::size_t next = i + rows_ahead; next < ahead; ++next) prefetch_bytes(rows[next], dimension * sizeof(Row));
+    for (std::size_t next = i + at_once; next < std::min(i + 2 * at_once, row_count); ++next) hwy::Prefetch(rows[next]);
     fold<at_once, Term>(values, query.squared_norm, rows + i, dimension, out + i);
   }
   for (; i < row_count; ++i) fold<1, Term>(values, query.squared_norm, rows + i, dimension, out + i);

@@ -263,7 +263,7 @@ class Index::Search {
                        [&](Slot* slots, std::size_t count) {
                          Slot* const last = std::remove_if(slots, slots + count, [&](Slot slot) { return !scanned(slot); });
                          for (Slot* at = slots; at < last; at += batch)
-                           exact.add(at, std::min<std::size_t>(batch, static_cast<std::size_t>(last - at)));
+                           exact.add(at, std::min<std::size_t>(batch, static_cast<std::size_t>(last - at)), Rows::in_order);
                        }));
     result.neighbours = exact.finish();
     result.distances += exact.count();
@@ -462,6 +462,9 @@ class Index::Search {
     }
   }
 
+  /// How the vectors lie that are compared one after the other.
+  enum class Rows : std::uint8_t { in_order, anywhere };
+
   /// Exact distances, the k nearest kept.
   class Exact {
    public:
@@ -469,8 +472,8 @@ class Index::Search {
       found_.reserve(std::min(search.k_ + search.k_ / 2 + batch, reserved_max));
     }
     /// Distances of up to `batch` slots.
-    void add(const Slot* slots, std::size_t count) {
-      search_.distances_to(slots, count, last_);
+    void add(const Slot* slots, std::size_t count, Rows rows) {
+      search_.distances_to(slots, count, rows, last_);
       count_ += count;
       for (std::size_t i = 0; i < count; ++i) {
         const float seen = narrow(search_.state_.options.distance, last_[i]);
@@ -509,6 +512,18 @@ class Index::Search {
     double last_[batch];
   };
 
+  // Rows that lie anywhere are asked for a few ahead: more of them would push each other out of the nearest cache.
+  void distances_to(const Slot* slots, std::size_t count, Rows rows, double* out) const {
+    const std::size_t together = rows == Rows::anywhere ? rows_ahead : count;
+    const auto ask_for = [&](std::size_t first) {
+      for (std::size_t i = first; i < std::min(first + together, count); ++i) state_.full.prefetch(slots[i]);
+    };
+    if (rows == Rows::anywhere) ask_for(0);
+    for (std::size_t at = 0; at < count; at += together) {
+      if (rows == Rows::anywhere) ask_for(at + together);
+      distances_to(slots + at, std::min(together, count - at), out + at);
+    }
+  }
   void distances_to(const Slot* slots, std::size_t count, double* out) const {
     if (state_.full.elements() == Elements::f32) {
       const float* rows[batch];
@@ -650,11 +665,10 @@ class Index::Search {
     for (; from < to; ++from) {
       const Slot slot = candidates[from].slot;
       if (!visible(slot)) continue;
-      if (count < rows_ahead) state_.full.prefetch(slot);
       measured_[count] = slot;
       coarse[count++] = candidates[from].distance;
     }
-    exact.add(measured_, count);
+    exact.add(measured_, count, Rows::anywhere);
     if (error != nullptr)
       for (std::size_t i = 0; i < count; ++i) error->add(coarse[i], exact.last(i));
     return count;
