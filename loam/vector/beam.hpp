@@ -77,7 +77,8 @@ struct Reach {
   float stretch = 1;
   float stretch_kept = 1;  ///< at least `stretch`
   float floor = 0;         ///< what distances are taken from: nothing is nearer than this
-  std::size_t items_max = std::numeric_limits<std::size_t>::max() / 4;  ///< counted or not, of what may be expanded
+  std::size_t items_max =
+      std::numeric_limits<std::size_t>::max() / 4;  ///< counted or not, of what may be expanded; twice as many beyond
 };
 
 /// The nearest nodes. Only eligible ones count: others are kept as long as they lie between, so that they never take the
@@ -133,7 +134,7 @@ class Pool {
   /// Of items().
   std::size_t eligible() const noexcept { return eligible_; }
 
-  /// Nothing more is offered: what else is kept, all of it farther than items(), in no order.
+  /// To be called when all has been offered: what else is kept, all of it farther than items(), in no order.
   std::span<const Found> beyond() {
     const auto begin = beyond_.begin();
     auto end = begin + static_cast<std::ptrdiff_t>(beyond_size_);

@@ -12,11 +12,11 @@
 
 namespace loam::vector {
 
-/// Unlike Graph::search(), which keeps all it has met in one sorted list, it is made for walks past thousands of nodes that
-/// are no answers: these wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some:
-/// where few are, it meets so many others that fewer are enough. `admit` says who is an answer, admit.beside_code() the same
-/// of what was just compared; prefetch() and prefetch_beside_code() ask for what they read, which is as far away as a code.
-/// *needs external synchronization*; its caller is pinned (reader_epochs.hpp).
+/// Graph::search() keeps what it may expand in one sorted list; this is made for walks past thousands of nodes that are no
+/// answers, which wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some: where few
+/// are, it meets so many others that fewer are enough. `admit` says who is an answer, admit.beside_code() the same of what
+/// was just compared; prefetch() and prefetch_beside_code() ask for what they read, which is as far away as a code. *needs
+/// external synchronization*; its caller is pinned (reader_epochs.hpp).
 class FilteredWalk {
  public:
   /// scratch.query is prepared. Keeps `ef_max` answers where everything is one, and never fewer than `ef_min`.

@@ -69,19 +69,22 @@ TEST(FoundKernels, MergeAsSortingDoes) {
     for (int round = 0; round < 2000; ++round) {
       const std::size_t size = random() % (round % 10 == 0 ? 2000 : 70);
       const std::size_t count = 1 + random() % (round % 3 == 0 ? met_max : 6);
-      std::vector<Found> items;
-      for (std::size_t i = 0; i < size; ++i) items.push_back(some(static_cast<Node>(i)));
-      std::sort(items.begin(), items.end());
+      std::vector<Found> sorted;
+      for (std::size_t i = 0; i < size; ++i) sorted.push_back(some(static_cast<Node>(i)));
+      std::sort(sorted.begin(), sorted.end());
       std::vector<Found> fresh;
       for (std::size_t i = 0; i < count; ++i) fresh.push_back(some(static_cast<Node>(size + i)));
-      std::vector<Found> wanted = items;
+      std::vector<Found> wanted = sorted;
       wanted.insert(wanted.end(), fresh.begin(), fresh.end());
       std::sort(wanted.begin(), wanted.end());
       const Found nearest = *std::min_element(fresh.begin(), fresh.end());
-      items.resize(size + count + found_room);
+      const Found behind(1, no_node, false);
+      std::vector<Found> items(size + count + found_room + 1, behind);
+      std::copy(sorted.begin(), sorted.end(), items.begin());
 
       const std::size_t place = found_kernels().merge(items.data(), size, fresh.data(), count);
 
+      ASSERT_EQ(items.back(), behind) << "written past the room";
       items.resize(size + count);
       ASSERT_EQ(items, wanted) << count << " into " << size;
       ASSERT_EQ(items[place], nearest);

@@ -109,7 +109,7 @@ struct Audit {
   std::size_t without_in_edge = 0;
   std::size_t dangling_edges = 0;     ///< to free slots
   std::size_t wrong_ids = 0;          ///< id -> slot -> id does not come back
-  std::size_t wrong_codes = 0;        ///< not what its vector gives, or another in a layer above
+  std::size_t wrong_codes = 0;        ///< not what its vector gives, or a copy above that differs
   std::vector<std::string> findings;  ///< the first 20, in words
   bool healthy() const noexcept { return unreachable + without_in_edge + dangling_edges + wrong_ids + wrong_codes == 0; }
 };
@@ -141,7 +141,7 @@ class Index {
   /// (failed_precondition).
   Result<void> apply(std::span<const Change> changes, std::uint64_t sequence, std::size_t threads = 1);
   /// Many at once, in parallel: `rows` is ids.size() x dimension, row-major. Inserts or replaces. All or none. Where they
-  /// make the first graph, that is made of all vectors together, which takes some 500 to 800 bytes more for each until it is
+  /// make the first graph, that is made of all vectors together, which takes some 600 to 800 bytes more for each until it is
   /// done.
   Result<void> put_many(std::span<const std::int64_t> ids, std::span<const float> rows, std::size_t threads,
                         const Context& context = {});

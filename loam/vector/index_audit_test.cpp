@@ -238,6 +238,28 @@ TEST_F(AuditOfAGraph, FindsAnyWrongByteOfACode) {
   EXPECT_TRUE(healthy(*index_));
 }
 
+TEST_F(AuditOfAGraph, FindsACodeThatIsWrongInAllItsCopies) {
+  const Slot slot = above().slot(0);
+
+  const_cast<std::uint8_t*>(graph_of(*index_).narrow(slot))[0] ^= 1;
+  const_cast<std::uint8_t*>(above().narrow(0))[0] ^= 1;
+
+  EXPECT_TRUE(finds(*index_, "1 wrong codes", named("the code of slot ", slot, " is not of its vector")));
+}
+
+// It is in the graph for its chain alone, and its vector may be lost.
+TEST_F(AuditOfAGraph, FindsAWrongCodeOfAnErasedOneWithAChain) {
+  const Slot head = index_->slot_of(7).value();
+  const Slot member = put_equal_to(7);
+  ASSERT_TRUE(index_->erase(7).value());
+  ASSERT_TRUE(healthy(*index_));
+
+  const_cast<std::uint8_t*>(graph_of(*index_).narrow(head))[0] ^= 1;
+
+  const std::string words = named("the code of slot ", head, " is not that of slot ");
+  EXPECT_TRUE(finds(*index_, "1 wrong codes", words + std::to_string(member) + " in its chain"));
+}
+
 TEST_F(AuditOfAGraph, FindsAWrongCodeInTheChain) {
   const Slot member = put_equal_to(7);
 

@@ -57,6 +57,8 @@ constexpr std::size_t range_walk_max = 2048;
 
 /// Lists that may grow to k begin with room for at most so many.
 constexpr std::size_t reserved_max = 1024;
+/// Up to so many answers are sorted by kernels.
+constexpr std::size_t sorted_by_kernels_max = 1024;
 
 struct Ranked {
   float distance;  // in estimate()'s terms
@@ -95,8 +97,8 @@ bool nearer(const Neighbour& a, const Neighbour& b) {
 /// Few of them by the kernels for what a search finds, which do not branch on distances; 0 and -0 are equal.
 void sort_nearest_first(std::vector<Neighbour>& found) {
   const std::size_t count = found.size();
-  if (count < 2 || count > reserved_max) return std::sort(found.begin(), found.end(), nearer);
-  Found order[reserved_max + found_room];
+  if (count < 2 || count > sorted_by_kernels_max) return std::sort(found.begin(), found.end(), nearer);
+  Found order[sorted_by_kernels_max + found_room];
   for (std::size_t first = 0; first < count; first += met_max) {
     Found fresh[met_max];
     const std::size_t some = std::min(met_max, count - first);
