@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "loam/core/assert.hpp"
 #include "loam/vector/adjacency.hpp"
 #include "loam/vector/found.hpp"
 #include "loam/vector/found_kernels.hpp"
@@ -81,15 +82,15 @@ struct Reach {
       std::numeric_limits<std::size_t>::max() / 4;  ///< counted or not, of what may be expanded; twice as many beyond
 };
 
-/// The nearest nodes. Only eligible ones count: others are kept as long as they lie between, so that they never take the
-/// place of an answer. In order are those that may be expanded; what is farther, and kept, never will be, since what is
-/// expanded only ever comes nearer. *needs external synchronization*
+/// The nearest nodes. Only eligible ones count: others are kept as long as they may be expanded, so that they never take the
+/// place of an answer. In order are those that may be expanded; what is farther, and kept, never will be, since how far the
+/// search expands and keeps only ever falls. *needs external synchronization*
 class Pool {
  public:
   void clear(const Reach& reach) {
     reach_ = reach;
     size_ = beyond_size_ = eligible_ = cursor_ = 0;
-    expanded_to_ = kept_to_ = farthest_ = std::numeric_limits<float>::infinity();
+    expanded_to_ = kept_to_ = std::numeric_limits<float>::infinity();
   }
   /// The nearest `ef` that count, and at most `items_max` in all.
   void clear(std::size_t ef, std::size_t items_max) { clear({.least = ef, .most = ef, .items_max = items_max}); }
@@ -101,13 +102,14 @@ class Pool {
   /// admit(node) says of one that is taken whether it counts.
   template <class Admit>
   void offer(const Node* nodes, const float* distances, std::size_t count, const Admit& admit) {
+    LOAM_DCHECK(count <= met_max, "a pool is offered more than its kernels take");
     make_room();
     Found* const beyond = beyond_.data() + beyond_size_;
     const FoundCounts found = kernels_.pick({nodes, distances, count, expanded_to_, kept_to_}, near_.data(), beyond);
-    refuse({beyond, found.beyond}, admit);
-    beyond_size_ += found.beyond;
+    Found* const last = std::remove_if(beyond, beyond + found.beyond, [&](Found one) { return !admit(one.node()); });
+    beyond_size_ += static_cast<std::size_t>(last - beyond);
     if (found.near == 0) return;
-    eligible_ += found.near - refuse({near_.data(), found.near}, admit);
+    eligible_ += mark_eligible({near_.data(), found.near}, admit);
     const std::size_t place = kernels_.merge(items_.data(), size_, near_.data(), found.near);
     size_ += found.near;
     cursor_ = std::min(cursor_, place);
@@ -125,25 +127,21 @@ class Pool {
   /// What next() would return, if nothing is offered before; null when there is none.
   const Found* peek() noexcept {
     while (cursor_ < size_ && items_[cursor_].expanded()) ++cursor_;
-    const bool within = cursor_ < size_ && items_[cursor_].distance() <= expanded_to_;
-    return within ? &items_[cursor_] : nullptr;
+    return cursor_ < size_ ? &items_[cursor_] : nullptr;
   }
 
   /// Those that were or may be expanded, ascending.
   std::span<const Found> items() const noexcept { return {items_.data(), size_}; }
-  /// Of items().
-  std::size_t eligible() const noexcept { return eligible_; }
 
-  /// To be called when all has been offered: what else is kept, all of it farther than items(), in no order.
+  /// To be called when all has been offered: what else counts and is kept, all of it farther than items(), in no order.
   std::span<const Found> beyond() {
     const auto begin = beyond_.begin();
     auto end = begin + static_cast<std::ptrdiff_t>(beyond_size_);
     end = std::remove_if(begin, end, [this](Found found) { return found.distance() > kept_to_; });
-    std::size_t room = reach_.most - eligible_;
+    const std::size_t room = reach_.most - eligible_;
     if (static_cast<std::size_t>(end - begin) > room) {
-      std::sort(begin, end);
-      auto last = begin;
-      for (; last != end && room > 0; ++last) room -= last->eligible() ? 1 : 0;
+      const auto last = begin + static_cast<std::ptrdiff_t>(room);
+      std::nth_element(begin, last, end);
       end = last;
     }
     beyond_size_ = static_cast<std::size_t>(end - begin);
@@ -151,17 +149,17 @@ class Pool {
   }
 
  private:
-  // Says how many.
+  // Says how many are.
   template <class Admit>
-  static std::size_t refuse(std::span<Found> found, const Admit& admit) {
-    std::size_t refused = 0;
+  static std::size_t mark_eligible(std::span<Found> found, const Admit& admit) {
+    std::size_t count = found.size();
     for (Found& one : found) {
       if (admit(one.node())) [[likely]]
         continue;
       one.set_ineligible();
-      ++refused;
+      --count;
     }
-    return refused;
+    return count;
   }
 
   // For what the kernels write, and in beyond_ for all that trim() may move there.
@@ -178,8 +176,7 @@ class Pool {
     const auto begin = beyond_.begin();
     const auto last = begin + static_cast<std::ptrdiff_t>(count - 1);
     std::nth_element(begin, last, begin + static_cast<std::ptrdiff_t>(beyond_size_));
-    farthest_ = last->distance();
-    kept_to_ = std::min(kept_to_, farthest_);
+    kept_to_ = std::min(kept_to_, last->distance());
     beyond_size_ = count;
   }
 
@@ -189,16 +186,18 @@ class Pool {
     if (eligible_ >= reach_.least) trim_to_reach();
     const bool full = eligible_ == reach_.most;
     while (full && !items_[size_ - 1].eligible()) pop();
-    if (full || size_ == reach_.items_max) kept_to_ = items_[size_ - 1].distance();
-    kept_to_ = std::min(kept_to_, farthest_);
+    if (full || size_ == reach_.items_max) kept_to_ = std::min(kept_to_, items_[size_ - 1].distance());
     cursor_ = std::min(cursor_, size_);
   }
   void trim_to_reach() {
     const float nearest = std::max(0.0F, nth_eligible(reach_.k).distance() - reach_.floor);
     const float least = nth_eligible(reach_.least).distance();
     expanded_to_ = std::max(least, reach_.floor + reach_.stretch * nearest);
-    kept_to_ = std::max(least, reach_.floor + reach_.stretch_kept * nearest);
-    for (; items_[size_ - 1].distance() > expanded_to_; pop()) beyond_[beyond_size_++] = items_[size_ - 1];
+    kept_to_ = std::min(kept_to_, std::max(least, reach_.floor + reach_.stretch_kept * nearest));
+    for (; items_[size_ - 1].distance() > expanded_to_; pop()) {
+      beyond_[beyond_size_] = items_[size_ - 1];
+      beyond_size_ += items_[size_ - 1].eligible() ? 1 : 0;
+    }
   }
   // From 1 on; there are so many.
   Found nth_eligible(std::size_t n) const noexcept {
@@ -220,7 +219,6 @@ class Pool {
   std::size_t cursor_ = 0;
   float expanded_to_ = std::numeric_limits<float>::infinity();
   float kept_to_ = std::numeric_limits<float>::infinity();
-  float farthest_ = std::numeric_limits<float>::infinity();  // of what was kept when there was too much beyond
 };
 
 }  // namespace loam::vector

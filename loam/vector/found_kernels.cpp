@@ -21,6 +21,7 @@ namespace loam::vector {
 namespace HWY_NAMESPACE {
 
 constexpr std::size_t words_together = 8;
+static_assert(sizeof(Found) == 64 / words_together);
 
 HWY_INLINE std::size_t bits_of(unsigned mask) { return static_cast<std::size_t>(__builtin_popcount(mask)); }
 HWY_INLINE __mmask8 first_lanes(std::size_t count) { return static_cast<__mmask8>((1u << count) - 1); }
@@ -30,8 +31,9 @@ HWY_INLINE std::size_t store_found(__mmask16 chosen, __m512i distance, __m512i n
   distance = _mm512_maskz_compress_epi32(chosen, distance);
   node = _mm512_maskz_compress_epi32(chosen, node);
   const auto words = [](__m256i high, __m256i low) {
-    const __m512i below = _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(low), 2), _mm512_set1_epi64(2));
-    return _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(high), 32), below);
+    const __m512i nodes = _mm512_slli_epi64(_mm512_cvtepu32_epi64(low), Found::node_shift);
+    const __m512i distances = _mm512_slli_epi64(_mm512_cvtepu32_epi64(high), Found::distance_shift);
+    return _mm512_or_si512(_mm512_or_si512(distances, nodes), _mm512_set1_epi64(Found::eligible_bit));
   };
   _mm512_storeu_si512(to, words(_mm512_castsi512_si256(distance), _mm512_castsi512_si256(node)));
   const std::size_t count = bits_of(chosen);
@@ -90,7 +92,7 @@ HWY_INLINE std::size_t count_nearer(const Found* items, std::size_t size, Found 
 
 // From the end, eight places at a time: those of the fresh ones are left open by what moves up.
 std::size_t merge(Found* items, std::size_t size, Found* fresh, std::size_t count) {
-  std::uint64_t sorted[met_max + found_room];
+  std::uint64_t sorted[met_max];
   std::size_t places[met_max];
   sort_by_rank(fresh, count, sorted);
   for (std::size_t i = 0; i < count; ++i) places[i] = count_nearer(items, size, std::bit_cast<Found>(sorted[i])) + i;

@@ -24,7 +24,7 @@ class GraphBuild {
  public:
   GraphBuild(Graph& graph, std::uint64_t seed, std::size_t threads, const Context& context);
 
-  /// Links `slots`, which are encoded; the graph is empty. Effort follows from ef_construction. While it runs it takes 500
+  /// Links `slots`, which are encoded; the graph is empty. Effort follows from ef_construction. While it runs it takes 600
   /// to 800 bytes of memory for each vector, and 24 for each that chooses one that very many choose. Fails only as the
   /// context does: then the graph is good for nothing. Once.
   Result<void> link(std::span<const Slot> slots);

@@ -181,8 +181,8 @@ class Index {
   /// where it has to be built.
   static Result<LoadedIndex> load(PieceSource& source, const LoadOptions& options, const Context& context = {});
 
-  /// Looks at every edge, id and code, and whether each live vector can be reached. Changes wait; searches do not.
-  /// O(memory), and encodes every vector anew.
+  /// Looks at every edge and id, at the codes of what is live, and whether each live vector can be reached. Changes wait;
+  /// searches do not. O(memory), and encodes every live vector anew.
   Result<Audit> verify() const;
   IndexStats stats() const;
 

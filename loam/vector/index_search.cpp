@@ -108,13 +108,11 @@ void sort_nearest_first(std::vector<Neighbour>& found) {
   }
   std::vector<Neighbour> sorted;
   sorted.reserve(count);
-  std::size_t equal = 0;  // how many at the end are equally far
-  for (std::size_t i = 0; i < count; ++i) {
-    const Neighbour& next = found[order[i].node()];
-    equal = sorted.empty() || sorted.back().distance != next.distance ? 1 : equal + 1;
-    sorted.push_back(next);
-    const auto last = sorted.end() - 1;
-    std::rotate(std::upper_bound(sorted.end() - static_cast<std::ptrdiff_t>(equal), last, next, nearer), last, sorted.end());
+  for (std::size_t i = 0; i < count; ++i) sorted.push_back(found[order[i].node()]);
+  for (auto run = sorted.begin(); run != sorted.end();) {
+    const auto end = std::find_if(run, sorted.end(), [&](const Neighbour& one) { return one.distance != run->distance; });
+    std::sort(run, end, nearer);
+    run = end;
   }
   found.swap(sorted);
 }

@@ -363,6 +363,24 @@ TEST(Index, EquallyFarAnswersComeInTheOrderOfTheirIds) {
   EXPECT_EQ(ids, (std::vector<std::int64_t>{6, 7, 8, 9, 10}));
 }
 
+// More of them than are sorted at once, and more than are sorted by kernels.
+TEST(Index, ManyEquallyFarAnswersComeInTheOrderOfTheirIds) {
+  constexpr std::size_t count = 1500;
+  for (const std::size_t flat_max : {std::size_t{0}, count}) {
+    const auto index = Index::create({.dimension = 2, .distance = Distance::inner_product, .flat_max = flat_max}).value();
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::vector<float> vector{0, static_cast<float>(i % 100)};
+      ASSERT_TRUE(index->put(static_cast<std::int64_t>(count - i), vector).ok());
+    }
+    for (const std::size_t k : {std::size_t{60}, std::size_t{1000}, count}) {
+      const auto found = index->search(std::vector<float>{1, 0}, {.k = k, .exact = true}).value().neighbours;
+
+      ASSERT_EQ(found.size(), k);
+      for (std::size_t i = 0; i < k; ++i) ASSERT_EQ(found[i].id, static_cast<std::int64_t>(i + 1)) << "of " << k;
+    }
+  }
+}
+
 TEST(Index, FromFlatToGraphAtFlatMax) {
   auto index = Index::create({.dimension = 4, .distance = Distance::euclidean, .flat_max = 50}).value();
   const Rows rows = normal_rows(120, 4, 4);

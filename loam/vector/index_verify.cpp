@@ -124,7 +124,7 @@ Result<Audit> Index::verify() const {
   for (const Node to : walk.beyond) note(audit, audit.dangling_edges, "an edge leads to slot " + std::to_string(to));
   std::vector<bool> in_chain(end);
   for (Slot slot = 0; slot < end; ++slot)
-    if (walk.met[slot] && graph->state(slot).chained())
+    if (bool anchor_checked = false; walk.met[slot] && graph->state(slot).chained())
       graph->for_chain(slot, [&](Slot member) {
         if (member >= end || in_chain[member]) {
           note(audit, audit.dangling_edges, "the chain of slot " + std::to_string(slot) + " does not end");
@@ -132,7 +132,10 @@ Result<Audit> Index::verify() const {
         }
         in_chain[member] = true;
         // One that was erased stays for its chain, which is found by its code. Its vector may be lost.
-        if (!state.live.get(slot) && state.live.get(member)) check_code_of_anchor(*graph, slot, member, audit);
+        if (!state.live.get(slot) && !anchor_checked && state.live.get(member)) {
+          check_code_of_anchor(*graph, slot, member, audit);
+          anchor_checked = true;
+        }
         return true;
       });
   // Those that cannot be reached may lead to each other.
