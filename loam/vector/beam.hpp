@@ -122,8 +122,6 @@ class Pool {
     items_[cursor_].set_expanded();
     return &items_[cursor_++];
   }
-  /// Is what next() returned last among the first k, when enough were found to say so?
-  bool answers_last() const noexcept { return eligible_ >= reach_.least && cursor_ <= reach_.k; }
   /// What next() would return, if nothing is offered before; null when there is none.
   const Found* peek() noexcept {
     while (cursor_ < size_ && items_[cursor_].expanded()) ++cursor_;

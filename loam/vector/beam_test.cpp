@@ -346,19 +346,5 @@ TEST(Pool, HoldsTheNearestOfManyOfWhichFewCount) {
   EXPECT_TRUE(pool.beyond().empty());
 }
 
-TEST(Pool, KnowsOfWhatItHandedOutLastWhetherItIsAnAnswerSoFar) {
-  Pool pool;
-  pool.clear(Reach{.k = 2, .least = 3, .most = 4, .stretch = 10, .stretch_kept = 10});
-  offer(pool, {Found(1, 1, true), Found(2, 2, true)});
-  pool.next();
-  EXPECT_FALSE(pool.answers_last()) << "too few are known";
-
-  offer(pool, {Found(3, 3, true)});
-  pool.next();
-  EXPECT_TRUE(pool.answers_last()) << "the second of two";
-  pool.next();
-  EXPECT_FALSE(pool.answers_last()) << "the third";
-}
-
 }  // namespace
 }  // namespace loam::vector

@@ -55,10 +55,6 @@ class FullVectors {
   [[gnu::always_inline]] void prefetch(Slot slot) const noexcept {
     prefetch_bytes(records_.at(slot), records_.record_bytes());
   }
-  /// For later: not into the nearest cache, which is needed until then.
-  [[gnu::always_inline]] void prefetch_for_later(Slot slot) const noexcept {
-    prefetch_bytes<Cache::second>(records_.at(slot), records_.record_bytes());
-  }
 
   std::size_t dimension() const noexcept { return dimension_; }
   Elements elements() const noexcept { return elements_; }

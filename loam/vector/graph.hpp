@@ -375,13 +375,8 @@ void Graph::beam(const Layer& layer, const Scorer& scorer, const Admit& admit, S
 
 template <class Admit>
 void Graph::search(Scratch& scratch, const Reach& reach, Admit admit, std::size_t& estimates) const {
-  const Pool& pool = scratch.pool;
   scratch.pool.clear(reach);
-  // What will likely be measured exactly in the end comes from memory meanwhile.
-  const auto ask_for_answers = [&](Node node, const Edges&) {
-    if (pool.answers_last()) full_.prefetch_for_later(lowest_.slot(node));
-  };
-  beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates, ask_for_answers);
+  beam(lowest_, NarrowScorer{*this, scratch.query}, admit, scratch, estimates);
 }
 
 }  // namespace loam::vector

@@ -11,17 +11,13 @@ namespace loam::vector {
 /// track of, and it drops the rest: 30 rows of 200 bytes out of memory took 92 ns each that way, and 58 ns this way (Zen 4).
 inline constexpr std::size_t rows_ahead = 8;
 
-/// Where to: as __builtin_prefetch() numbers them.
-enum class Cache : std::uint8_t { nearest = 3, second = 2 };
-
 /// Touches the lines of `bytes` bytes, at least 1. Always inlined: g++ 12 takes a function that only prefetches for one
 /// without effect, and drops the call.
-template <Cache cache = Cache::nearest>
 [[gnu::always_inline]] inline void prefetch_bytes(const void* from, std::size_t bytes) {
   constexpr std::size_t line_bytes = 64;
   const auto begin = reinterpret_cast<std::uintptr_t>(from);
   for (std::uintptr_t line = begin / line_bytes * line_bytes; line < begin + bytes; line += line_bytes)
-    __builtin_prefetch(reinterpret_cast<const void*>(line), 0, static_cast<int>(cache));
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
 }
 
 }  // namespace loam::vector
