@@ -8,12 +8,13 @@
 #include <span>
 #include <vector>
 
+#include "loam/vector/frontier.hpp"
 #include "loam/vector/graph.hpp"
 
 namespace loam::vector {
 
 /// Graph::search() keeps what it may expand in one sorted list; this is made for walks past thousands of nodes that are no
-/// answers, which wait in a heap. How many answers it keeps follows from how many of the nodes it meets are some: where few
+/// answers, which wait in buckets. How many answers it keeps follows from how many of the nodes it meets are some: where few
 /// are, it meets so many others that fewer are enough. `admit` says who is an answer, admit.beside_code() the same of what
 /// was just compared; prefetch() and prefetch_beside_code() ask for what they read, which is as far away as a code. *needs
 /// external synchronization*; its caller is pinned (reader_epochs.hpp).
@@ -23,6 +24,7 @@ class FilteredWalk {
   FilteredWalk(const Graph& graph, Scratch& scratch, std::size_t ef_min, std::size_t ef_max)
       : graph_(graph), scratch_(scratch), ef_min_(ef_min), ef_max_(ef_max), ef_(ef_max) {
     scratch_.visited.clear();
+    frontier_.clear(scratch_.query.floor);
   }
 
   /// Where it begins; more entries may be given between walks.
@@ -57,8 +59,8 @@ class FilteredWalk {
   template <class Admit>
   void among_answers(std::size_t ef, std::size_t estimates_max, Admit admit) {
     keep(ef);
-    frontier_ = found_;
-    std::make_heap(frontier_.begin(), frontier_.end(), farther);
+    frontier_.clear(scratch_.query.floor);
+    for (const Found found : found_) frontier_.push(found);
     walk<true>(admit, [&] { return estimates_ < estimates_max; });
   }
 
@@ -71,7 +73,6 @@ class FilteredWalk {
  private:
   static constexpr std::size_t nodes_max = expanded_at_once * edges_max;
   static constexpr double ef_exponent = .4;
-  static bool farther(Found a, Found b) noexcept { return b < a; }
 
   std::size_t ef_here() const {
     constexpr std::size_t too_few = 128;
@@ -106,12 +107,11 @@ class FilteredWalk {
 
   // Might what was met and is not expanded yet lead to an answer that is missing, or to a nearer one?
   bool goes_on() const noexcept {
-    return !frontier_.empty() && (found_.size() < ef_ || !(found_.front() < frontier_.front()));
+    return !frontier_.empty() && (found_.size() < ef_ || !(found_.front() < frontier_.nearest()));
   }
   Node take_nearest() {
-    std::pop_heap(frontier_.begin(), frontier_.end(), farther);
-    const Node node = frontier_.back().node();
-    frontier_.pop_back();
+    const Node node = frontier_.nearest().node();
+    frontier_.pop();
     return node;
   }
 
@@ -145,10 +145,7 @@ class FilteredWalk {
     for (std::size_t i = 0; i < count; ++i) {
       const Found one(distances[i], nodes_[i], true);
       const bool near = found_.size() < ef_ || one < found_.front();
-      if (near) {
-        frontier_.push_back(one);
-        std::push_heap(frontier_.begin(), frontier_.end(), farther);
-      }
+      if (near) frontier_.push(one);
       if (!answers_only && !admit.beside_code(nodes_[i])) continue;
       ++passed_;
       if (!near) continue;
@@ -166,8 +163,8 @@ class FilteredWalk {
   const std::size_t ef_min_;
   const std::size_t ef_max_;
   std::size_t ef_;
-  std::vector<Found> frontier_;  // a heap, nearest in front: met, not expanded
-  std::vector<Found> found_;     // a heap, farthest in front
+  Frontier& frontier_ = scratch_.frontier;  // met, not expanded
+  std::vector<Found> found_;                // a heap, farthest in front
   Node nodes_[nodes_max];
   std::size_t estimates_ = 0;
   std::size_t passed_ = 0;

@@ -30,6 +30,7 @@
 #include "loam/vector/beam.hpp"
 #include "loam/vector/bit_array.hpp"
 #include "loam/vector/codec.hpp"
+#include "loam/vector/frontier.hpp"
 #include "loam/vector/full_vectors.hpp"
 #include "loam/vector/layer.hpp"
 #include "loam/vector/prefetch.hpp"
@@ -65,6 +66,7 @@ struct Scratch {
   CodeQuery query;
   VisitedSet visited;
   Pool pool;
+  Frontier frontier;
   std::vector<Node> entries;
   std::vector<Candidate> candidates;
   std::vector<Candidate> others;
