@@ -31,7 +31,7 @@ constexpr double estimates_per_scanned = 2;
 constexpr std::size_t first_look = 6;
 constexpr std::size_t second_look = 32;
 constexpr std::size_t last_look = 75;
-constexpr std::size_t among_look = 105;
+constexpr std::size_t among_look = 115;
 /// What is kept of a walk among answers, whose estimates are few: of one that begins at answers found near the query, and of
 /// one that begins anywhere.
 constexpr std::size_t among_ef = 6;
