@@ -64,11 +64,31 @@ Factors factors_at(const std::uint8_t* at) {
   return factors;
 }
 
+// Each factor of many records by itself, so that several records are computed with at once.
+struct ManyWideFactors {
+  void set(std::size_t i, const WideFactors& factors) {
+    scale[i] = factors.scale;
+    square[i] = factors.square;
+    extra[i] = factors.extra;
+  }
+
+  float scale[batch_max];
+  float square[batch_max];
+  float extra[batch_max];
+};
+
 // Of what two wide codes stand for, from the sum of their products.
 float squared_distance(const WideFactors& mine, const WideFactors& other, std::int32_t sum) {
   const float beyond = std::abs(mine.extra - other.extra);
   const float product = mine.scale * other.scale * static_cast<float>(sum);
   return std::max(0.0F, mine.square + other.square - 2 * product) + beyond * beyond;
+}
+
+// The same bits, of one and of many.
+void squared_distances(const WideFactors& mine, const ManyWideFactors& others, const std::int32_t* sums, std::size_t count,
+                       float* out) {
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = squared_distance(mine, {others.scale[i], others.square[i], others.extra[i], 0}, sums[i]);
 }
 
 // A uniform grid of magnitudes with cells `step` wide, as level_sums() wants it.
@@ -468,17 +488,17 @@ void Codec::between_all(std::span<const std::uint8_t* const> wide, std::span<con
     return;
   }
   std::array<std::int32_t, compared_together * batch_max> sums;
-  std::array<WideFactors, batch_max> theirs;
+  ManyWideFactors theirs;
   for (std::size_t first = 0; first < others.size(); first += batch_max) {
     const CodeRows rows{others.data() + first, std::min(batch_max, others.size() - first), sizeof(WideFactors), 0};
-    for (std::size_t j = 0; j < rows.count; ++j) theirs[j] = factors_at<WideFactors>(rows.rows[j]);
+    for (std::size_t j = 0; j < rows.count; ++j) theirs.set(j, factors_at<WideFactors>(rows.rows[j]));
     for (std::size_t i = 0; i < wide.size(); i += compared_together) {
       const std::size_t strip = std::min(compared_together, wide.size() - i);
       kernels_->dot_wide_all(wide.data() + i, strip, rows, wide_code_bytes_, sums.data());
       for (std::size_t one = 0; one < strip; ++one) {
         const auto mine = factors_at<WideFactors>(wide[i + one]);
         float* const to = out + (i + one) * others.size() + first;
-        for (std::size_t j = 0; j < rows.count; ++j) to[j] = squared_distance(mine, theirs[j], sums[one * rows.count + j]);
+        squared_distances(mine, theirs, sums.data() + one * rows.count, rows.count, to);
       }
     }
   }

@@ -146,9 +146,9 @@ void GraphBuild::take_edges(Place place, Worker& worker) {
 
 void GraphBuild::list_candidates(const NearLists& near, Place place, std::vector<Candidate>& candidates) const {
   candidates.clear();
-  for (const Near& one : near.of(place)) {
-    const Node other = node(place + one.ahead);
-    candidates.push_back({one.distance, other, other});
+  for (const Found one : near.of(place)) {
+    const Node other = node(NearLists::number_of(one, place));
+    candidates.push_back({one.distance(), other, other});
   }
 }
 

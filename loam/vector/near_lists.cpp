@@ -14,25 +14,6 @@ constexpr float infinite = std::numeric_limits<float>::infinity();
 /// Lists are asked for so many members ahead.
 constexpr std::size_t lists_ahead = 2;
 
-// The members that lie nearer to number `of` than `bound`, in `out`. Mostly there are none among those that are looked at
-// together.
-std::span<Near> nearer_than(float bound, std::span<const float> distances, std::span<const std::uint32_t> members,
-                            std::uint32_t of, std::span<Near> out) {
-  constexpr std::size_t together = 16;
-  std::size_t found = 0;
-  for (std::size_t first = 0; first < distances.size(); first += together) {
-    const std::size_t last = std::min(first + together, distances.size());
-    unsigned hits = 0;
-    for (std::size_t j = first; j < last; ++j) hits += distances[j] < bound ? 1 : 0;
-    if (hits == 0) continue;
-    for (std::size_t j = first; j < last; ++j) {
-      out[found] = {distances[j], members[j] - of};
-      found += distances[j] < bound ? 1 : 0;
-    }
-  }
-  return out.first(found);
-}
-
 }  // namespace
 
 NearLists::NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length)
@@ -62,18 +43,36 @@ void NearLists::compare(std::span<const std::uint32_t> members, std::span<const 
   const std::size_t count = members.size();
   copy_records(members, worker);
   compare_records(worker);
-  worker.fresh.resize(count);
+  worker.fresh.resize(count + found_room);
+  worker.merged.resize(length_ + met_max + found_room);
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + lists_ahead < count) prefetch_bytes(lists_.data() + members[i + lists_ahead] * length_, length_ * sizeof(Near));
+    if (i + lists_ahead < count) prefetch_bytes(lists_.data() + members[i + lists_ahead] * length_, length_ * sizeof(Found));
     const std::uint32_t number = members[i];
     float* const row = worker.distances.data() + i * count;
-    const std::span<const Near> known = of(number);
-    const float bound = known.size() == length_ ? known.back().distance : infinite;
+    const std::span<const Found> known = of(number);
+    const float bound = known.size() == length_ ? known.back().distance() : infinite;
     row[i] = infinite;
-    for (const Near& one : known)
-      if (const std::uint32_t at = ranks[number + one.ahead] - ranks[members[0]]; at < count) row[at] = infinite;
-    merge(number, nearer_than(bound, {row, count}, members, number, worker.fresh));
+    for (const Found one : known)
+      if (const std::uint32_t at = ranks[number_of(one, number)] - ranks[members[0]]; at < count) row[at] = infinite;
+    merge(number, worker, nearer_than(bound, {row, count}, members, number, worker));
   }
+}
+
+// The members that lie nearer to number `of` than `bound`, in worker.fresh.
+std::span<Found> NearLists::nearer_than(float bound, std::span<const float> distances,
+                                        std::span<const std::uint32_t> members, std::uint32_t of, Worker& worker) const {
+  std::size_t found = 0;
+  for (std::size_t first = 0; first < distances.size(); first += met_max) {
+    const Met met{.nodes = members.data() + first,
+                  .distances = distances.data() + first,
+                  .count = std::min(met_max, distances.size() - first),
+                  .near_to = infinite,
+                  .below = bound};
+    found += kernels_.pick(met, worker.fresh.data() + found, worker.merged.data()).near;
+  }
+  const std::span<Found> fresh = std::span(worker.fresh).first(found);
+  for (Found& one : fresh) one = Found(one.distance(), ahead_of(of, one.node()), true);
+  return fresh;
 }
 
 // Next to each other.
@@ -108,24 +107,19 @@ void NearLists::compare_records(Worker& worker) const {
 }
 
 // None of `fresh` is in the list.
-void NearLists::merge(std::uint32_t number, std::span<Near> fresh) {
-  if (fresh.size() > length_) {
-    std::nth_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(length_), fresh.end());
-    fresh = fresh.first(length_);
+void NearLists::merge(std::uint32_t number, Worker& worker, std::span<Found> fresh) {
+  if (fresh.empty()) return;
+  Found* const merged = worker.merged.data();
+  Found* const list = lists_.data() + number * length_;
+  std::size_t size = counts_[number];
+  std::copy_n(list, size, merged);
+  for (std::size_t first = 0; first < fresh.size(); first += met_max) {
+    const std::size_t some = std::min(met_max, fresh.size() - first);
+    kernels_.merge(merged, size, fresh.data() + first, some);
+    size = std::min(size + some, length_);
   }
-  std::sort(fresh.begin(), fresh.end());
-  Near* const list = lists_.data() + number * length_;
-  std::size_t left = counts_[number];
-  std::size_t coming = fresh.size();
-  while (left + coming > length_) {
-    if (left > 0 && (coming == 0 || fresh[coming - 1] < list[left - 1]))
-      --left;
-    else
-      --coming;
-  }
-  counts_[number] = static_cast<std::uint32_t>(left + coming);
-  for (Near* to = list + left + coming; coming > 0;)
-    *--to = left > 0 && fresh[coming - 1] < list[left - 1] ? list[--left] : fresh[--coming];
+  std::copy_n(merged, size, list);
+  counts_[number] = static_cast<std::uint32_t>(size);
 }
 
 }  // namespace loam::vector

@@ -10,19 +10,11 @@
 #include "loam/core/context.hpp"
 #include "loam/core/result.hpp"
 #include "loam/vector/codec.hpp"
+#include "loam/vector/found.hpp"
+#include "loam/vector/found_kernels.hpp"
 #include "loam/vector/leaves.hpp"
 
 namespace loam::vector {
-
-/// A vector that is near the one in whose list it is. Among those of a leaf that are equally far, as members of a clump are,
-/// those that follow it come first: so their lists differ.
-struct Near {
-  float distance;
-  std::uint32_t ahead;  ///< its number less the number of the list, modulo 2^32
-  friend bool operator<(Near a, Near b) noexcept {
-    return a.distance != b.distance ? a.distance < b.distance : a.ahead < b.ahead;
-  }
-};
 
 struct NearSearch {
   std::size_t divisions = 24;
@@ -43,10 +35,13 @@ class NearLists {
   /// The same lists for the same records and seed, however many threads there are. Fails only as the context does.
   Result<void> find(const NearSearch& search, const Context& context = {});
 
-  /// Nearest first, without itself.
-  std::span<const Near> of(std::uint32_t number) const noexcept {
+  /// Nearest first, without itself. The node of each is how far ahead its number is, see number_of(): so among those of a
+  /// leaf that are equally far, as members of a clump are, those that follow come first, and their lists differ.
+  std::span<const Found> of(std::uint32_t number) const noexcept {
     return {lists_.data() + number * length_, counts_[number]};
   }
+  /// Of one in the list of `of`.
+  static std::uint32_t number_of(Found near, std::uint32_t of) noexcept { return (of + near.node()) & node_mask; }
 
  private:
   /// What one thread works with.
@@ -55,18 +50,25 @@ class NearLists {
     std::vector<const std::uint8_t*> records;
     std::vector<float> distances;
     std::vector<float> strip;
-    std::vector<Near> fresh;
+    std::vector<Found> fresh;
+    std::vector<Found> merged;
   };
+  static constexpr std::uint32_t node_mask = no_node;
+  static_assert((no_node & (no_node + 1)) == 0);
 
   void compare(std::span<const std::uint32_t> members, std::span<const std::uint32_t> ranks, Worker& worker);
   void copy_records(std::span<const std::uint32_t> members, Worker& worker) const;
   void compare_records(Worker& worker) const;
-  void merge(std::uint32_t number, std::span<Near> fresh);
+  static std::uint32_t ahead_of(std::uint32_t number, std::uint32_t other) noexcept { return (other - number) & node_mask; }
+  std::span<Found> nearer_than(float bound, std::span<const float> distances, std::span<const std::uint32_t> members,
+                               std::uint32_t of, Worker& worker) const;
+  void merge(std::uint32_t number, Worker& worker, std::span<Found> fresh);
 
   const Codec& codec_;
+  const FoundKernels& kernels_ = found_kernels();
   const std::span<const std::uint8_t* const> wide_;
   const std::size_t length_;
-  std::vector<Near> lists_;  // length_ for each vector
+  std::vector<Found> lists_;  // length_ for each vector
   std::vector<std::uint32_t> counts_;
 };
 

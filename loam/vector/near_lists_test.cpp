@@ -15,7 +15,7 @@ constexpr std::size_t length = 24;
 
 std::vector<std::uint32_t> numbers(const NearLists& lists, std::uint32_t of) {
   std::vector<std::uint32_t> found;
-  for (const Near& one : lists.of(of)) found.push_back(of + one.ahead);
+  for (const Found one : lists.of(of)) found.push_back(NearLists::number_of(one, of));
   return found;
 }
 
@@ -26,9 +26,10 @@ testing::AssertionResult sound(const NearLists& lists, const CodedRows& rows) {
     const std::vector<std::uint32_t> found = numbers(lists, i);
     if (std::set(found.begin(), found.end()).size() != found.size()) return testing::AssertionFailure() << i << " twice";
     if (!std::is_sorted(lists.of(i).begin(), lists.of(i).end())) return testing::AssertionFailure() << i << " not sorted";
-    for (const Near& one : lists.of(i)) {
-      if (one.ahead == 0) return testing::AssertionFailure() << i << " in its own list";
-      if (one.distance != distances.at(i + one.ahead)) return testing::AssertionFailure() << i << ": another distance";
+    for (const Found one : lists.of(i)) {
+      if (one.node() == 0) return testing::AssertionFailure() << i << " in its own list";
+      if (one.distance() != distances.at(NearLists::number_of(one, i)))
+        return testing::AssertionFailure() << i << ": another distance";
     }
   }
   return testing::AssertionSuccess();
@@ -42,7 +43,7 @@ double recall_at_10(const NearLists& lists, const CodedRows& rows) {
     distances[i] = std::numeric_limits<float>::max();
     std::nth_element(distances.begin(), distances.begin() + 9, distances.end());
     const auto near =
-        std::count_if(lists.of(i).begin(), lists.of(i).end(), [&](const Near& one) { return one.distance <= distances[9]; });
+        std::count_if(lists.of(i).begin(), lists.of(i).end(), [&](Found one) { return one.distance() <= distances[9]; });
     sum += std::min(1.0, static_cast<double>(near) / 10);
   }
   return sum / static_cast<double>(asked);
