@@ -26,6 +26,10 @@ class FilteredWalk {
     scratch_.visited.clear();
     frontier_.clear(scratch_.query.floor);
   }
+  FilteredWalk(const FilteredWalk&) = delete;
+  FilteredWalk& operator=(const FilteredWalk&) = delete;
+  /// Gives back what a large walk took.
+  ~FilteredWalk() { frontier_.clear(0); }
 
   /// Where it begins; more entries may be given between walks.
   template <class Admit>

@@ -14,6 +14,7 @@ class Found {
  public:
   static constexpr unsigned distance_shift = 32;
   static constexpr unsigned node_shift = 2;
+  static constexpr Node node_mask = (1u << 24) - 1;
   static constexpr std::uint64_t eligible_bit = 2;
   static constexpr std::uint64_t expanded_bit = 1;
 
@@ -26,7 +27,7 @@ class Found {
     const auto bits = static_cast<std::uint32_t>(word_ >> distance_shift);
     return std::bit_cast<float>((bits & 0x80000000u) != 0 ? bits ^ 0x80000000u : ~bits);
   }
-  Node node() const noexcept { return static_cast<Node>(word_ >> node_shift) & 0xFFFFFF; }
+  Node node() const noexcept { return static_cast<Node>(word_ >> node_shift) & node_mask; }
   bool eligible() const noexcept { return (word_ & eligible_bit) != 0; }
   bool expanded() const noexcept { return (word_ & expanded_bit) != 0; }
   void set_ineligible() noexcept { word_ &= ~eligible_bit; }

@@ -136,13 +136,21 @@ FoundCounts pick(const Met& met, Found* near, Found* beyond) {
   return counts;
 }
 
-std::size_t merge(Found* items, std::size_t size, Found* fresh, std::size_t count) {
+void sort_few(Found* fresh, std::size_t count) {
   for (std::size_t i = 1; i < count; ++i) {
     const Found moved = fresh[i];
     std::size_t j = i;
     for (; j > 0 && moved < fresh[j - 1]; --j) fresh[j] = fresh[j - 1];
     fresh[j] = moved;
   }
+}
+
+std::size_t merge(Found* items, std::size_t size, Found* fresh, std::size_t count) {
+  constexpr std::size_t few = 24;
+  if (count <= few)
+    sort_few(fresh, count);
+  else
+    std::sort(fresh, fresh + count);
   std::size_t to = size + count;
   for (std::size_t left = count; left > 0;) {
     const bool farther = size > 0 && fresh[left - 1] < items[size - 1];

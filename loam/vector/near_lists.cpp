@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "loam/core/assert.hpp"
 #include "loam/vector/prefetch.hpp"
 #include "loam/vector/worker_pool.hpp"
 
@@ -17,7 +18,9 @@ constexpr std::size_t lists_ahead = 2;
 }  // namespace
 
 NearLists::NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length)
-    : codec_(codec), wide_(wide), length_(length), lists_(wide.size() * length), counts_(wide.size()) {}
+    : codec_(codec), wide_(wide), length_(length), lists_(wide.size() * length), counts_(wide.size()) {
+  LOAM_DCHECK(wide.size() <= Found::node_mask, "more vectors than nodes have numbers");
+}
 
 Result<void> NearLists::find(const NearSearch& search, const Context& context) {
   std::vector<Worker> workers(search.threads);
@@ -68,6 +71,7 @@ std::span<Found> NearLists::nearer_than(float bound, std::span<const float> dist
                   .count = std::min(met_max, distances.size() - first),
                   .near_to = infinite,
                   .below = bound};
+    // Nothing is beyond infinity; what plain code writes there nevertheless has room in `merged`, which is not in use.
     found += kernels_.pick(met, worker.fresh.data() + found, worker.merged.data()).near;
   }
   const std::span<Found> fresh = std::span(worker.fresh).first(found);

@@ -25,8 +25,8 @@ struct NearSearch {
 /// Approximate: what no leaf brings together is missing. *needs external synchronization*
 class NearLists {
  public:
-  /// Of the vectors of `wide`, which are wide records of the codec, numbered from 0 on; at most `length` in each list, and
-  /// 8 bytes for each.
+  /// Of the vectors of `wide`, less than 2^24 wide records of the codec, numbered from 0 on; at most `length` in each list,
+  /// and 8 bytes for each.
   NearLists(const Codec& codec, std::span<const std::uint8_t* const> wide, std::size_t length);
 
   /// Divides all vectors into leaves (leaves.hpp) several times, each time in another way, and compares all of a leaf
@@ -41,7 +41,7 @@ class NearLists {
     return {lists_.data() + number * length_, counts_[number]};
   }
   /// Of one in the list of `of`.
-  static std::uint32_t number_of(Found near, std::uint32_t of) noexcept { return (of + near.node()) & node_mask; }
+  static std::uint32_t number_of(Found near, std::uint32_t of) noexcept { return (of + near.node()) & Found::node_mask; }
 
  private:
   /// What one thread works with.
@@ -53,13 +53,13 @@ class NearLists {
     std::vector<Found> fresh;
     std::vector<Found> merged;
   };
-  static constexpr std::uint32_t node_mask = no_node;
-  static_assert((no_node & (no_node + 1)) == 0);
 
   void compare(std::span<const std::uint32_t> members, std::span<const std::uint32_t> ranks, Worker& worker);
   void copy_records(std::span<const std::uint32_t> members, Worker& worker) const;
   void compare_records(Worker& worker) const;
-  static std::uint32_t ahead_of(std::uint32_t number, std::uint32_t other) noexcept { return (other - number) & node_mask; }
+  static std::uint32_t ahead_of(std::uint32_t number, std::uint32_t other) noexcept {
+    return (other - number) & Found::node_mask;
+  }
   std::span<Found> nearer_than(float bound, std::span<const float> distances, std::span<const std::uint32_t> members,
                                std::uint32_t of, Worker& worker) const;
   void merge(std::uint32_t number, Worker& worker, std::span<Found> fresh);
